@@ -1,0 +1,46 @@
+"""Errors that a user can act on, and the helper that names what was probably meant.
+
+Every error here is shown as one line on standard error, and the command exits with
+`exit_code`. Anything else is a defect of the program and keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class CompositionalError(Exception):
+    """Base of all errors that are the user's to mend: shown as one line, without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigError(CompositionalError):
+    """A flag, a config key or a combination of settings is wrong."""
+
+
+class DataError(CompositionalError):
+    """A data file is missing, malformed, or does not hold what the run asks for."""
+
+
+class ModelError(CompositionalError):
+    """A model or tokenizer cannot be found, or cannot do what the run asks of it."""
+
+
+class ResultsError(CompositionalError):
+    """A run folder, checkpoint or predictions file is in the way, incomplete or of another run."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return the tail of an error on an unknown name: the nearest choice, then all of them.
+
+    Args:
+        name: What the user wrote.
+        choices: What is allowed.
+
+    Returns:
+        For example `did you mean 'lora'? Choices: icl, lora, rag`.
+    """
+    ordered = sorted(choices)
+    close = difflib.get_close_matches(name, ordered, n=1, cutoff=0.5)
+    guess = f"did you mean '{close[0]}'? " if close else ""
+    return f"{guess}Choices: {', '.join(ordered)}"

@@ -1,0 +1,112 @@
+"""Files that are whole or absent: atomic writes, hashes, and JSON that names what is wrong."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compositional.errors import CompositionalError, DataError
+
+
+def canonical_json(value: Any) -> str:
+    """Return `value` as JSON with sorted keys and no blanks, so that equal values hash equally."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it when the block ends well.
+
+    A reader sees the old file or the new one, never a part. The data is on the disk before the
+    name changes. Parallel writers of the same file do not disturb each other.
+
+    Raises:
+        CompositionalError: If the folder or the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise CompositionalError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        try:
+            temporary.unlink(missing_ok=True)
+        except NotADirectoryError:
+            pass
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically, making its folder where needed."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, values: list[Any]) -> None:
+    """Write a file of one JSON value a line atomically."""
+    write_text(
+        path, "".join(json.dumps(v, ensure_ascii=False, allow_nan=False) + "\n" for v in values)
+    )
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: If the file is missing, is not UTF-8 or is not JSON; with its path and place.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def read_json_lines(path: Path) -> list[tuple[int, Any]]:
+    """Read a file of one JSON value a line; blank lines are passed over.
+
+    Returns:
+        Pairs of line number (from 1) and value.
+
+    Raises:
+        DataError: If the file is missing or a line is not JSON; with its path and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append((number, json.loads(line)))
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}: line {number}: not JSON: {error.msg}") from error
+    return rows

@@ -1,0 +1,143 @@
+"""What a benchmark is made of: skills, examples, documents and the rounds that teach them.
+
+One shape serves every kind of task. A tool call is an example whose steps name tools and hold
+JSON arguments; a question about a document is an example with one step and no tool. So every
+method runs on every benchmark.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Skill:
+    """Something that a round teaches: a tool with its parameters.
+
+    Attributes:
+        name: Unique name, as the source spells it, dots included.
+        description: One or more sentences; may be empty.
+        parameters: JSON Schema of type object: `{"type": "object", "properties": {...},
+            "required": [...]}`.
+    """
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an answer.
+
+    Attributes:
+        skill: Name of the tool that is called; None for an answer in plain text.
+        response: The arguments as a JSON object, or the plain text.
+        acceptable: For each argument the list of values that count as right; `""` in a list
+            means that the argument may be left out. None where only `response` is right.
+    """
+
+    skill: str | None
+    response: str
+    acceptable: JsonObject | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query and the steps that answer it.
+
+    Attributes:
+        id: Unique within its file.
+        query: What the user asks.
+        steps: The answer; `()` where no call is expected, None where it is hidden from a method.
+        round: Index (1-based) of the round that it belongs to; None where hidden or in no round.
+        base_ids: The single-tool rows whose queries are joined in it. Examples that share one
+            are not independent: intervals resample them together.
+    """
+
+    id: str
+    query: str
+    steps: tuple[Step, ...] | None
+    round: int | None = None
+    base_ids: tuple[str, ...] = ()
+
+    def hidden(self, *, keep_round: bool = False) -> "Example":
+        """Return the example as a method may see it: without its answer, and without its round."""
+        return replace(
+            self, steps=None, base_ids=(), round=self.round if keep_round else None
+        )
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text to learn.
+
+    Attributes:
+        name: Unique name.
+        text: The whole text.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is taught and asked between two rows of the matrix.
+
+    Attributes:
+        index: Position in the order taught, from 1.
+        name: Name of the column, for example `tools2-4`.
+        epochs: Passes over `train`.
+        skills: What the round teaches, each of them in no other round.
+        train: Examples to learn from.
+        validation: Examples for choosing settings; never scored in a matrix.
+        test: Examples of the round's column.
+        documents: Texts to learn; empty in tool rounds.
+    """
+
+    index: int
+    name: str
+    epochs: int
+    skills: tuple[Skill, ...]
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+    documents: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a tool, as predicted or as expected.
+
+    Attributes:
+        name: The tool.
+        arguments: Its arguments by name, as JSON values.
+    """
+
+    name: str
+    arguments: JsonObject
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method answered to one example.
+
+    Attributes:
+        raw: The text as generated, special tokens kept.
+        calls: The calls in it; `()` for none, None where it did not parse.
+        tools: The names that could be read even where arguments did not parse, in order.
+        num_tokens: Length of the answer.
+    """
+
+    raw: str
+    calls: tuple[Call, ...] | None
+    tools: tuple[str, ...] = ()
+    num_tokens: int = 0
+
+
+def skill_names(rounds: Sequence[Round]) -> list[str]:
+    """Return the names of all skills of some rounds, in the order taught."""
+    return [skill.name for round_ in rounds for skill in round_.skills]
