@@ -63,10 +63,19 @@ class Example:
     round: int | None = None
     base_ids: tuple[str, ...] = ()
 
-    def hidden(self, *, keep_round: bool = False) -> "Example":
-        """Return the example as a method may see it: without its answer, and without its round."""
+    def hidden(self, sees: frozenset[str] = frozenset()) -> "Example":
+        """Return the example as a method may see it before it answers.
+
+        Args:
+            sees: What the method declares that it sees: `round`, `tools` (the names of the
+                expected calls, without their arguments), or nothing.
+        """
+        tools = tuple(Step(step.skill, "") for step in self.steps or ())
         return replace(
-            self, steps=None, base_ids=(), round=self.round if keep_round else None
+            self,
+            steps=tools if "tools" in sees else None,
+            base_ids=(),
+            round=self.round if "round" in sees else None,
         )
 
 
@@ -130,12 +139,15 @@ class Prediction:
         calls: The calls in it; `()` for none, None where it did not parse.
         tools: The names that could be read even where arguments did not parse, in order.
         num_tokens: Length of the answer.
+        parts: Where `calls` is None: each call that was begun, None for one that does not parse.
+            The seed's figures count them; `()` counts as one call that does not parse.
     """
 
     raw: str
     calls: tuple[Call, ...] | None
     tools: tuple[str, ...] = ()
     num_tokens: int = 0
+    parts: tuple[Call | None, ...] = ()
 
 
 def skill_names(rounds: Sequence[Round]) -> list[str]:

@@ -1,0 +1,48 @@
+"""The console command: one verb a function, one line where something is the user's to mend."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from compositional.errors import CompositionalError, did_you_mean
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code."""
+    from compositional.cli import verbs
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage(verbs.VERBS))
+        return 0
+    verb, *rest = arguments
+    if verb not in verbs.VERBS:
+        print(f"error: unknown verb {verb!r}; {did_you_mean(verb, verbs.VERBS)}", file=sys.stderr)
+        return 2
+    return guarded(lambda: verbs.VERBS[verb](rest))
+
+
+def guarded(command: Callable[[], int | None]) -> int:
+    """Run a command; show what is the user's to mend as one line, without a traceback."""
+    try:
+        return command() or 0
+    except CompositionalError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: --resume goes on from here", file=sys.stderr)
+        return INTERRUPTED
+
+
+def usage(verbs: dict[str, Callable[[Sequence[str]], int | None]]) -> str:
+    """Return the list of verbs, each with the first line of its docstring."""
+    width = max(len(verb) for verb in verbs)
+    lines = [f"  {verb:<{width}}  {_first_line(function)}" for verb, function in verbs.items()]
+    return "usage: compositional VERB [flags]   (VERB --help shows its flags)\n\n" + "\n".join(
+        lines
+    )
+
+
+def _first_line(function: Callable[..., object]) -> str:
+    return (function.__doc__ or "").strip().split("\n")[0]

@@ -1,0 +1,101 @@
+"""The verbs of the console command. Heavy modules are imported by the verb that needs them."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from compositional.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are the user's to mend: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments."""
+        raise ConfigError(f"{self.prog}: {message}")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the methods of an experiment file over its rounds."""
+    from compositional.experiment import run_experiment
+
+    parser = Parser(
+        prog="compositional run",
+        allow_abbrev=False,
+        description="Run the methods of an experiment file over its rounds, print their matrices "
+        "and write a report. Any setting can be given as a flag, for example "
+        "--training.batch_size 4 or --method.lr 1e-3; finished runs are not run again.",
+    )
+    parser.add_argument("experiment_file", type=Path, help="YAML file; see experiments/")
+    parser.add_argument("--method", help="run this method in place of the file's")
+    parser.add_argument("--experiment", help="folder of the results")
+    parser.add_argument("--run", help="one run of the file, or the name of the only one")
+    parser.add_argument("--resume", action="store_true", help="go on with runs that were started")
+    parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    known, overrides = parser.parse_known_args(argv)
+    return run_experiment(
+        known.experiment_file,
+        method=known.method,
+        experiment_name=known.experiment,
+        run_name=known.run,
+        resume=known.resume,
+        dry_run=known.dry_run,
+        progress=not known.quiet,
+        overrides=overrides,
+    )
+
+
+def score(argv: Sequence[str]) -> int:
+    """Score a file of predictions against a test file, without a model."""
+    from compositional.score_predictions import score_predictions
+
+    parser = Parser(prog="compositional score", allow_abbrev=False, description=score.__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="JSON lines, in order")
+    parser.add_argument("--references", type=Path, required=True, help="a test file as built")
+    parser.add_argument("--tool_descriptions", type=Path, help="the tools' schemas")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    known = parser.parse_args(argv)
+    scores = score_predictions(known.predictions, known.references, known.tool_descriptions)
+    if known.json:
+        print(json.dumps(scores, indent=2))
+    else:
+        for name, value in scores.items():
+            print(f"{name:<24} {value}")
+    return 0
+
+
+def convert(argv: Sequence[str]) -> int:
+    """Convert SGD or HWU64, as their repositories lay them out, to rows in the xLAM schema."""
+    from compositional.tasks.converters import CONVERTERS, convert_folder
+
+    parser = Parser(prog="compositional convert", allow_abbrev=False, description=convert.__doc__)
+    parser.add_argument("kind", choices=sorted(CONVERTERS))
+    parser.add_argument("folder", type=Path, help="the data set's repository, or a part of it")
+    parser.add_argument("--output", type=Path, required=True, help="JSON lines to write")
+    known = parser.parse_args(argv)
+    convert_folder(known.kind, known.folder, known.output)
+    return 0
+
+
+def report(argv: Sequence[str]) -> int:
+    """Print the table of an experiment's methods and write its page."""
+    from compositional.report import write_report
+
+    parser = Parser(prog="compositional report", allow_abbrev=False, description=report.__doc__)
+    parser.add_argument("folder", type=Path, help="results/<experiment>")
+    parser.add_argument("--format", choices=("markdown", "latex", "csv"), default="markdown")
+    parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder")
+    known = parser.parse_args(argv)
+    write_report(known.folder, known.format, known.output)
+    return 0
+
+
+VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
+    "run": run,
+    "report": report,
+    "score": score,
+    "convert": convert,
+}

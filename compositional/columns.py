@@ -1,0 +1,63 @@
+"""The columns of a run: each round's test set, and those that stand outside the matrix."""
+
+from dataclasses import dataclass
+
+from compositional.settings import EvaluationConfig
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.types import Example
+
+ROUND, MIXED, UNANSWERABLE = "round", "mixed", "unanswerable"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A test set.
+
+    Attributes:
+        name: Its name in files and tables, for example `tools2-4`.
+        kind: `round`, `mixed` (queries of tools of different rounds) or `unanswerable`.
+        index: Position of its round, from 1; 0 outside the matrix.
+        examples: What is asked.
+    """
+
+    name: str
+    kind: str
+    index: int
+    examples: tuple[Example, ...]
+
+    @property
+    def num_base_queries(self) -> int:
+        """Number of distinct base queries in it."""
+        return len({base for example in self.examples for base in example.base_ids})
+
+
+def columns_of(benchmark: Benchmark) -> list[Column]:
+    """Return the rounds' columns in the order taught, then those outside the matrix."""
+    columns = [Column(r.name, ROUND, r.index, r.test) for r in benchmark.rounds]
+    if benchmark.mixed:
+        columns.append(Column(MIXED, MIXED, 0, benchmark.mixed))
+    if benchmark.unanswerable:
+        columns.append(Column(UNANSWERABLE, UNANSWERABLE, 0, benchmark.unanswerable))
+    return columns
+
+
+def due(
+    columns: list[Column], row: int, num_rounds: int, evaluation: EvaluationConfig
+) -> list[Column]:
+    """Return the columns that are scored after a round (row 0: before any).
+
+    Row 0 takes every round's column. A later row takes the rounds so far, the next one or all
+    future ones where asked. `mixed` is due in the last row, `unanswerable` in every row.
+    """
+
+    def is_due(column: Column) -> bool:
+        if column.kind == MIXED:
+            return row == num_rounds
+        if column.kind == UNANSWERABLE or row == 0:
+            return True
+        ahead = num_rounds if evaluation.future_rounds else int(evaluation.next_round)
+        return column.index <= row + ahead
+
+    if row == 0 and not evaluation.first_row:
+        return []
+    return [column for column in columns if is_due(column)]

@@ -1,0 +1,87 @@
+"""Drift: how far a model's next-token distribution has moved from its backbone's.
+
+Over the base model's own greedy answers to plain prompts that have nothing to do with tools, the
+mean of KL(base || now) over the answers' positions, in nats. The distribution now is over the
+vocabulary and all memory rows. The prompts go in without any method's own instruction, so a
+method that trains nothing has a drift of 0 by construction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+
+import torch
+from torch import Tensor
+
+from compositional.generation.generate import generate
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.training.batching import Batch, TokenSequence, collate
+
+MAX_ANSWER_TOKENS = 32
+PROMPTS_A_BATCH = 10
+
+
+def plain_prompts() -> list[str]:
+    """Return the 50 prompts that ship with the project."""
+    text = files("compositional").joinpath("plain_prompts.json").read_text(encoding="utf-8")
+    prompts: list[str] = json.loads(text)
+    return prompts
+
+
+class DriftProbe:
+    """The base model's answers to plain prompts, with its log-probabilities along them.
+
+    Args:
+        model: The model before anything is attached or trained.
+        run: Decoding settings and the store of answers.
+        prompts: The prompts; None for those that ship with the project.
+    """
+
+    def __init__(
+        self, model: LanguageModel, run: RunContext, prompts: Sequence[str] | None = None
+    ) -> None:
+        chosen = plain_prompts() if prompts is None else prompts
+        ids = [model.chat.prompt_ids(prompt) for prompt in chosen]
+        limit = replace(run.evaluation, max_new_tokens=MAX_ANSWER_TOKENS)
+        answers = generate(model, ids, replace(run, evaluation=limit), "drift")
+        self._sequences = [
+            TokenSequence(tuple(prompt), (*answer.ids, model.chat.end_id))
+            for prompt, answer in zip(ids, answers, strict=True)
+        ]
+        self._base = [_log_probabilities(model, batch) for batch in self._batches(model)]
+
+    def _batches(self, model: LanguageModel) -> list[Batch]:
+        return [
+            collate(
+                self._sequences[start : start + PROMPTS_A_BATCH], model.chat.pad_id, model.device
+            )
+            for start in range(0, len(self._sequences), PROMPTS_A_BATCH)
+        ]
+
+    def measure(self, model: LanguageModel) -> list[float]:
+        """Return the mean KL over the answer's positions, for each prompt, in nats."""
+        divergences: list[float] = []
+        for batch, base_rows in zip(self._batches(model), self._base, strict=True):
+            now_rows = _log_probabilities(model, batch)
+            for base, now in zip(base_rows, now_rows, strict=True):
+                kl = (base.exp() * (base - now[:, : base.shape[1]])).sum(dim=1)
+                divergences.append(float(kl.mean()))
+        return divergences
+
+
+@torch.no_grad()
+def _log_probabilities(model: LanguageModel, batch: Batch) -> list[Tensor]:
+    """Return for each sequence the log-probabilities at its target positions, [targets, V]."""
+    logits = model.backbone(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        use_cache=False,
+        logits_to_keep=batch.num_last,
+    ).logits[:, :-1]
+    scored = batch.is_target[:, -batch.num_last :][:, 1:]
+    return [
+        logits[row][scored[row]].float().log_softmax(dim=-1).cpu() for row in range(logits.shape[0])
+    ]

@@ -1,0 +1,197 @@
+"""Batched greedy decoding, by transformers' own `generate`.
+
+Prompts are sorted by length, padded on the left and decoded in batches with a KV cache. A prefix
+that all prompts share is computed once. Tokens may be forced at the places where a sequence
+chooses a memory row: decoding with ground-truth tools, inside the cached loop.
+"""
+
+import copy
+from collections.abc import Sequence
+from os.path import commonprefix
+
+import torch
+import transformers
+from torch import Tensor
+from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from compositional.files import canonical_json, sha256_text
+from compositional.generation.answers import Answer
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+
+MIN_SHARED_PREFIX_TOKENS = 32
+
+
+class ForcedRows(LogitsProcessor):
+    """Replaces each choice of a row, or of the end, by the next expected one.
+
+    Args:
+        expected: For each sequence the row ids in order; after them comes the end.
+        num_text_ids: Ids from here on are rows.
+        end_id: The end token.
+        prompt_length: Where the answers begin.
+    """
+
+    def __init__(
+        self, expected: Sequence[Sequence[int]], num_text_ids: int, end_id: int, prompt_length: int
+    ) -> None:
+        self.expected = expected
+        self.num_text_ids = num_text_ids
+        self.end_id = end_id
+        self.prompt_length = prompt_length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return scores [b, V + m] in which a chosen row or end is the expected one."""
+        answers = input_ids[:, self.prompt_length :]
+        done = (answers >= self.num_text_ids).sum(dim=1).tolist()
+        best = scores.argmax(dim=-1).tolist()
+        at_start = answers.shape[1] == 0
+        for row, rows_expected in enumerate(self.expected):
+            if at_start or best[row] >= self.num_text_ids or best[row] == self.end_id:
+                left = rows_expected[done[row] :]
+                forced = left[0] if left else self.end_id
+                scores[row] = -torch.inf
+                scores[row, forced] = 0.0
+        return scores
+
+
+def generate(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    run: RunContext,
+    what: str,
+    forced: Sequence[Sequence[int]] | None = None,
+) -> list[Answer]:
+    """Answer prompts greedily.
+
+    Args:
+        model: The model with all that is attached to it.
+        prompts: Token ids of each prompt.
+        run: Decoding settings, the store of answers, the progress line.
+        what: What the progress line calls it.
+        forced: For each prompt the row ids that replace chosen rows, in order.
+
+    Returns:
+        The answers, in the order of the prompts.
+    """
+    key = _key(model, prompts, run, forced)
+    kept = run.answers.get(key)
+    if kept is not None:
+        return kept
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    prefix = shared_prefix(prompts)
+    prefix_cache = _prefill(model, prefix) if prefix else None
+    answers: dict[int, Answer] = {}
+    size = run.evaluation.batch_size
+    with run.progress.bar(what, len(prompts)) as bar:
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            decoded = _decode_batch(
+                model,
+                [prompts[index] for index in chosen],
+                run.evaluation.max_new_tokens,
+                len(prefix),
+                prefix_cache,
+                None if forced is None else [forced[index] for index in chosen],
+            )
+            answers.update(zip(chosen, decoded, strict=True))
+            bar.update(len(chosen))
+    ordered = [answers[index] for index in range(len(prompts))]
+    run.answers.put(key, ordered)
+    return ordered
+
+
+def _key(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    run: RunContext,
+    forced: Sequence[Sequence[int]] | None,
+) -> str:
+    """Return the hash of everything that the answers depend on."""
+    return sha256_text(
+        canonical_json(
+            {
+                "model": model.fingerprint(),
+                "dtype": str(model.backbone.dtype),
+                "device": str(model.device),
+                "prompts": [list(prompt) for prompt in prompts],
+                "forced": forced if forced is None else [list(rows) for rows in forced],
+                "max_new_tokens": run.evaluation.max_new_tokens,
+                "batch_size": run.evaluation.batch_size,
+                "threads": torch.get_num_threads(),
+                "versions": [torch.__version__, transformers.__version__],
+            }
+        )
+    )
+
+
+def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens that all prompts begin with, where computing them once is worth it.
+
+    Every prompt keeps at least one token of its own.
+    """
+    if len(prompts) < 2:
+        return []
+    prefix = list(commonprefix([list(prompt)[:-1] for prompt in prompts]))
+    return prefix if len(prefix) >= MIN_SHARED_PREFIX_TOKENS else []
+
+
+@torch.inference_mode()
+def _prefill(model: LanguageModel, prefix: list[int]) -> DynamicCache:
+    """Compute the KV cache of a prefix once."""
+    cache = DynamicCache(config=model.backbone.config)
+    ids = torch.tensor([prefix], device=model.device)
+    model.backbone(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return cache
+
+
+@torch.inference_mode()
+def _decode_batch(
+    model: LanguageModel,
+    prompts: list[Sequence[int]],
+    max_new_tokens: int,
+    prefix_length: int,
+    prefix_cache: DynamicCache | None,
+    forced: list[Sequence[int]] | None,
+) -> list[Answer]:
+    """Decode one batch; padding stands between the shared prefix and each prompt's own part."""
+    length = max(len(prompt) for prompt in prompts)
+    pad_id = model.chat.pad_id
+    ids = torch.full((len(prompts), length), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        own = len(prompt) - prefix_length
+        ids[row, :prefix_length] = torch.tensor(prompt[:prefix_length], dtype=torch.long)
+        ids[row, length - own :] = torch.tensor(prompt[prefix_length:], dtype=torch.long)
+        mask[row, :prefix_length] = 1
+        mask[row, length - own :] = 1
+    cache = None
+    if prefix_cache is not None:
+        cache = copy.deepcopy(prefix_cache)
+        cache.batch_repeat_interleave(len(prompts))
+    processors = LogitsProcessorList()
+    if forced is not None:
+        processors.append(ForcedRows(forced, model.num_text_ids, model.chat.end_id, length))
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=model.stop_ids,
+        pad_token_id=pad_id,
+        use_cache=True,
+    )
+    output = model.backbone.generate(
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        generation_config=settings,
+        logits_processor=processors,
+        past_key_values=cache,
+    )
+    return [_cut(row, set(model.stop_ids)) for row in output[:, length:].tolist()]
+
+
+def _cut(ids: list[int], end_ids: set[int]) -> Answer:
+    """Cut an answer at its first end token."""
+    for place, token in enumerate(ids):
+        if token in end_ids:
+            return Answer(tuple(ids[:place]), ended=True)
+    return Answer(tuple(ids), ended=False)

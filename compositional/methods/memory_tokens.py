@@ -1,0 +1,269 @@
+"""Memory tokens (TokMem, Wu et al. 2026, arXiv 2510.00444): one trainable row a tool.
+
+A row is a token beyond the vocabulary. The training text is `query, row, arguments, row,
+arguments, end` and the loss covers all that follows the query (equation 3). Only the current
+round's rows train. Adaptation trains LoRA on the backbone together with the first rows, after
+which the backbone is frozen or merged for good (algorithm 1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from compositional.errors import ConfigError, did_you_mean
+from compositional.generation.answers import Answer
+from compositional.generation.generate import generate
+from compositional.methods.base import Traits
+from compositional.methods.lora import curriculum_order
+from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
+from compositional.models.adapters import LoraSettings
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.states import State
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.parsing import parse_arguments
+from compositional.tasks.types import Call, Example, Prediction, Round, Skill
+from compositional.training.batching import TokenSequence
+from compositional.training.fit import ParameterGroup
+from compositional.training.lesson import Lesson
+
+INITS = ("description", "mean", "orthogonal")
+ADAPTATIONS = ("none", "first_round", "every_round", "own_range")
+AFTER_ADAPTATION = ("freeze", "merge")
+END_OF_CALL = "end_of_call"
+
+
+@dataclass(frozen=True)
+class MemoryTokensConfig:
+    """Memory tokens over the rounds.
+
+    Attributes:
+        lr: Peak learning rate of the rows.
+        init: First value of a row: the mean embedding of its tool's name and `description`, the
+            `mean` of all embeddings, or `orthogonal` unit rows.
+        decouple_embeddings: Whether the head has rows of its own.
+        renorm_active_tools: Whether new rows are scaled to the mean norm of the finished ones
+            after every step (equations 5 and 6).
+        end_of_call: Whether a row that the first lesson teaches ends each call.
+        adaptation: When LoRA trains with the rows: `none`, `first_round`, `every_round`, or
+            `own_range` (on the data's adaptation_tools before round 1; their rows are discarded).
+        after_adaptation: Whether the adapter is then left frozen (`freeze`) or merged (`merge`).
+        adapter: Shape of the adapter.
+        lora_lr: Peak learning rate of the adapter.
+        lora_weight_decay: Weight decay of the adapter.
+        rehearsal: Routing rehearsal; off by default.
+        use_ground_truth_tools: Whether the expected tools are forced while decoding.
+    """
+
+    lr: float = 5e-3
+    init: str = "description"
+    decouple_embeddings: bool = False
+    renorm_active_tools: bool = False
+    end_of_call: bool = False
+    adaptation: str = "first_round"
+    after_adaptation: str = "freeze"
+    adapter: LoraSettings = field(default_factory=LoraSettings)
+    lora_lr: float = 5e-4
+    lora_weight_decay: float = 0.01
+    rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
+    use_ground_truth_tools: bool = False
+    needs_model: ClassVar[bool] = True
+
+    def build(self, model: LanguageModel, benchmark: Benchmark) -> "MemoryTokens":
+        """Build the method; every training row must fit the model's window."""
+        for name, choices in (
+            ("init", INITS),
+            ("adaptation", ADAPTATIONS),
+            ("after_adaptation", AFTER_ADAPTATION),
+        ):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ConfigError(f"unknown {name} {value!r}; {did_you_mean(value, choices)}")
+        if self.rehearsal.vectors_per_round and self.adaptation == "every_round":
+            raise ConfigError(
+                "routing rehearsal needs a backbone that no longer changes, but adaptation is "
+                "'every_round': use first_round, own_range or none"
+            )
+        if (self.adaptation == "own_range") != (benchmark.adaptation is not None):
+            raise ConfigError(
+                f"adaptation is {self.adaptation!r}, but the data has "
+                f"{'no ' if benchmark.adaptation is None else ''}adaptation_tools: "
+                "own_range needs a range there, and nothing else takes one"
+            )
+        method = MemoryTokens(self, model)
+        lessons = [benchmark.adaptation, *benchmark.rounds]
+        for round_ in filter(None, lessons):
+            for example in (*round_.train, *round_.test):
+                row = method.token_sequence(example, dict.fromkeys(benchmark.skills, 0))
+                model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
+        return method
+
+
+class MemoryTokens:
+    """The method; see `MemoryTokensConfig`."""
+
+    def __init__(self, config: MemoryTokensConfig, model: LanguageModel) -> None:
+        self.config = config
+        self.model = model
+        self.rows = model.add_rows(decoupled=config.decouple_embeddings)
+        self.lora = model.add_lora(config.adapter)
+        self.memory = RoutingMemory(config.rehearsal)
+        self.traits = Traits(
+            sees=frozenset({"tools"} if config.use_ground_truth_tools else ()),
+            learns_adaptation=config.adaptation == "own_range",
+        )
+        self.num_learned = 0
+
+    def learn(self, round_: Round, run: RunContext) -> None:
+        """Add the round's rows and train them; adapt the backbone where this lesson does so."""
+        key = f"round {round_.index}"
+        adapts = self._adapts()
+        skills = list(round_.skills)
+        names = [skill.name for skill in skills]
+        if self.config.end_of_call and END_OF_CALL not in self.rows.names:
+            names.append(END_OF_CALL)
+            skills.append(Skill(END_OF_CALL, "end of the call", {}))
+        self.rows.begin(names, self._initial_rows(skills, key, run))
+        sequences = [self.token_sequence(example, self._row_ids()) for example in round_.train]
+        groups = [ParameterGroup(self.rows.named_current(), self.config.lr)]
+        if adapts:
+            if not self.lora.attached:
+                self.lora.attach(run.streams.integer("lora", key))
+            self.lora.train()
+            adapter = self.lora.named_parameters()
+            groups.append(
+                ParameterGroup(adapter, self.config.lora_lr, self.config.lora_weight_decay)
+            )
+        rehearse = len(self.memory.targets) > 0
+        lesson = Lesson(
+            key,
+            self.model,
+            sequences,
+            round_.epochs,
+            run,
+            curriculum_order(round_, run),
+            extra_loss=(lambda step: self.memory.loss(self.model, key, step, run))
+            if rehearse
+            else None,
+        )
+        lesson.fit(
+            groups, self.rows.renormalise_current if self.config.renorm_active_tools else None
+        )
+        self._finish(adapts, sequences, key, run)
+
+    def _adapts(self) -> bool:
+        """Whether the lesson now due trains the adapter."""
+        when = self.config.adaptation
+        return when == "every_round" or (when != "none" and self.num_learned == 0)
+
+    def _finish(
+        self, adapts: bool, sequences: list[TokenSequence], key: str, run: RunContext
+    ) -> None:
+        """Freeze what was trained; keep vectors for rehearsal, drop temporary rows."""
+        self.rows.finish()
+        if adapts:
+            self.lora.freeze()
+            if self.config.after_adaptation == "merge":
+                self.lora.merge()
+        self.num_learned += 1
+        if self.traits.learns_adaptation and self.num_learned == 1:
+            self.rows.drop()
+        elif self.config.rehearsal.vectors_per_round:
+            self.memory.keep(self.model, sequences, key, run)
+
+    def _initial_rows(self, skills: Sequence[Skill], key: str, run: RunContext) -> Tensor:
+        """Return the first values of new rows, [c, d]."""
+        weight = self.model.backbone.get_input_embeddings().weight
+        if self.config.init == "mean":
+            return weight.float().mean(dim=0).expand(len(skills), -1)
+        if self.config.init == "orthogonal":
+            rng = run.streams.generator("orthogonal rows", key)
+            normal = torch.from_numpy(rng.standard_normal((weight.shape[1], len(skills))))
+            return torch.linalg.qr(normal).Q.T.float().to(weight.device)
+        texts = [f"{skill.name}: {skill.description}" for skill in skills]
+        return torch.stack([self.model.mean_embedding(text) for text in texts])
+
+    def _row_ids(self) -> dict[str, int]:
+        """Return the token id of every row by its name."""
+        first = self.model.num_text_ids
+        return {name: first + index for index, name in enumerate(self.rows.names)}
+
+    def token_sequence(self, example: Example, row_ids: dict[str, int]) -> TokenSequence:
+        """Return a training row: the query; then each row with its arguments; the end.
+
+        Args:
+            example: A query with its calls.
+            row_ids: Token id of each tool's row.
+        """
+        target: list[int] = []
+        for step in example.steps or ():
+            target += [row_ids[str(step.skill)], *self.model.chat.target_ids(step.response)]
+            if END_OF_CALL in row_ids:
+                target.append(row_ids[END_OF_CALL])
+        prompt = self.model.chat.prompt_ids(example.query)
+        return TokenSequence(tuple(prompt), (*target, self.model.chat.end_id))
+
+    def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
+        """Answer from the query alone; before the first row exists, no call throughout."""
+        if not self.rows.names:
+            return [Prediction(raw="", calls=()) for _ in examples]
+        prompts = [self.model.chat.prompt_ids(example.query) for example in examples]
+        forced = None
+        if self.config.use_ground_truth_tools:
+            ids = self._row_ids()
+            forced = [
+                [ids[str(s.skill)] for s in e.steps or () if s.skill in ids] for e in examples
+            ]
+        answers = generate(self.model, prompts, run, "answers", forced)
+        return [self._parse(answer) for answer in answers]
+
+    def _parse(self, answer: Answer) -> Prediction:
+        """Cut an answer at its rows; what follows each must be one JSON object."""
+        first = self.model.num_text_ids
+        names: list[str] = []
+        texts: list[list[int]] = []
+        for token in answer.ids:
+            if token < first:
+                if texts:
+                    texts[-1].append(token)
+            elif self.rows.names[token - first] != END_OF_CALL:
+                names.append(self.rows.names[token - first])
+                texts.append([])
+        arguments = [parse_arguments(self.model.text(ids)) for ids in texts]
+        calls = tuple(
+            Call(name, values)
+            for name, values in zip(names, arguments, strict=True)
+            if values is not None
+        )
+        return Prediction(
+            raw=self.model.text(list(answer.ids)),
+            calls=calls if len(calls) == len(names) else None,
+            tools=tuple(names),
+            num_tokens=len(answer.ids),
+        )
+
+    def state_dict(self) -> State:
+        """Return the rows, the adapters and the rehearsal's vectors."""
+        tensors = dict(self.model.attached_state())
+        if len(self.memory.targets):
+            tensors["rehearsal.vectors"] = self.memory.vectors
+            tensors["rehearsal.targets"] = self.memory.targets
+        return State(
+            {name: tensor.clone() for name, tensor in tensors.items()},
+            {"names": list(self.rows.names), "num_learned": self.num_learned},
+        )
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore the rows, the adapters and the rehearsal's vectors."""
+        tensors = state.tensors
+        self.lora.load_state_dict(tensors)
+        head = tensors.get("rows.head", tensors["rows.input"])
+        self.rows.load(state.metadata["names"], tensors["rows.input"], head)
+        self.memory = RoutingMemory(self.config.rehearsal)
+        if "rehearsal.targets" in tensors:
+            self.memory.vectors = tensors["rehearsal.vectors"].clone()
+            self.memory.targets = tensors["rehearsal.targets"].clone()
+        self.num_learned = state.metadata["num_learned"]

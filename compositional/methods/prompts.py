@@ -1,0 +1,84 @@
+"""Prompts and targets of the methods that answer in JSON, one object a call and line."""
+
+import json
+from collections.abc import Sequence
+
+from compositional.errors import ConfigError, did_you_mean
+from compositional.generation.answers import Answer
+from compositional.models.language_model import LanguageModel
+from compositional.tasks.parsing import parse_text_calls
+from compositional.tasks.types import Example, Prediction, Skill
+from compositional.training.batching import TokenSequence
+
+INSTRUCTION = (
+    "Answer the request with function calls, one JSON object a line, and nothing else. "
+    'Each line has this form: {"name": "function_name", "arguments": {"parameter": "value"}}'
+)
+TOOL_FORMATS = ("compact", "full")
+
+
+def call_lines(example: Example) -> str:
+    """Return an example's calls as the text that should be answered."""
+    return "\n".join(
+        f'{{"name": {json.dumps(step.skill, ensure_ascii=False)}, "arguments": {step.response}}}'
+        for step in example.steps or ()
+    )
+
+
+def check_tool_format(tool_format: str) -> None:
+    """Refuse an unknown way to describe tools."""
+    if tool_format not in TOOL_FORMATS:
+        raise ConfigError(
+            f"unknown tool format {tool_format!r}; {did_you_mean(tool_format, TOOL_FORMATS)}"
+        )
+
+
+def describe_tool(skill: Skill, tool_format: str) -> str:
+    """Return a tool as a line of a prompt.
+
+    Args:
+        skill: The tool.
+        tool_format: `compact` (name, first sentence, parameter names) or `full` (JSON Schema).
+    """
+    if tool_format == "full":
+        fields = {
+            "name": skill.name,
+            "description": skill.description,
+            "parameters": skill.parameters,
+        }
+        return json.dumps(fields, ensure_ascii=False)
+    sentence = skill.description.split(". ")[0].strip().rstrip(".")
+    parameters = ", ".join(skill.parameters.get("properties", {}))
+    return f"- {skill.name}({parameters}): {sentence}."
+
+
+def request(
+    query: str,
+    skills: Sequence[Skill] = (),
+    demonstrations: Sequence[Example] = (),
+    tool_format: str = "compact",
+) -> str:
+    """Return the user message of zero-shot, ICL and RAG: instruction, tools, examples, query."""
+    parts = [INSTRUCTION]
+    if skills:
+        lines = "\n".join(describe_tool(skill, tool_format) for skill in skills)
+        parts.append(f"Functions:\n{lines}")
+    parts += [f"Request: {d.query}\n{call_lines(d)}" for d in demonstrations]
+    parts.append(f"Request: {query}")
+    return "\n\n".join(parts)
+
+
+def text_sequence(model: LanguageModel, example: Example) -> TokenSequence:
+    """Return the training row of a text method: the query alone, and its calls as lines."""
+    target = [*model.chat.target_ids(call_lines(example)), model.chat.end_id]
+    return TokenSequence(tuple(model.chat.prompt_ids(example.query)), tuple(target))
+
+
+def text_predictions(model: LanguageModel, answers: Sequence[Answer]) -> list[Prediction]:
+    """Parse answers given as text."""
+    predictions = []
+    for answer in answers:
+        raw = model.text(list(answer.ids))
+        parsed = parse_text_calls(raw)
+        predictions.append(Prediction(raw, parsed.calls, parsed.tools, len(answer.ids)))
+    return predictions

@@ -1,0 +1,122 @@
+"""Routing rehearsal: keep the hidden states from which old examples chose their next row.
+
+Once the backbone is frozen, the hidden state from which an example chooses its next memory row,
+or the end, never changes. Such vectors are kept with their targets (no text), and while new rows
+train, the cross-entropy of a draw of them over the vocabulary and all rows is added. So a new row
+learns to stay quiet where an old one should speak. A kin of latent replay (Pellegrini et al. 2020,
+arXiv 1912.01100) and REMIND (Hayes et al. 2020, arXiv 1910.02509).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from compositional.errors import ConfigError
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.training.batching import TokenSequence, collate
+
+
+@dataclass(frozen=True)
+class RehearsalSettings:
+    """How much is kept and how strongly it is rehearsed.
+
+    Attributes:
+        vectors_per_round: Vectors kept of each finished round; 0 switches rehearsal off.
+        vectors_per_step: Vectors drawn for each training step.
+        weight: Factor on their mean cross-entropy.
+    """
+
+    vectors_per_round: int = 0
+    vectors_per_step: int = 48
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no rehearsal can have."""
+        if self.vectors_per_round < 0 or self.vectors_per_step < 1 or self.weight < 0:
+            raise ConfigError(
+                f"rehearsal has {self.vectors_per_round} vectors a round, {self.vectors_per_step} "
+                f"a step and weight {self.weight}; allowed: 0 or more, 1 or more, 0 or more"
+            )
+
+
+class RoutingMemory:
+    """The vectors kept so far. Legend: n vectors, d hidden size.
+
+    Args:
+        settings: How much is kept and rehearsed.
+    """
+
+    def __init__(self, settings: RehearsalSettings) -> None:
+        self.settings = settings
+        self.vectors = torch.zeros(0, 0)
+        self.targets = torch.zeros(0, dtype=torch.long)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that the vectors and their targets take."""
+        return self.vectors.nbytes + self.targets.nbytes
+
+    def keep(
+        self, model: LanguageModel, sequences: Sequence[TokenSequence], key: str, run: RunContext
+    ) -> None:
+        """Keep a uniform draw of the vectors of a finished round.
+
+        Args:
+            model: The model as it is after the round.
+            sequences: The round's training rows.
+            key: Names the round.
+            run: Streams and batch size.
+        """
+        vectors, targets = _choices(model, sequences, run)
+        rng = run.streams.generator("rehearsal", "keep", key)
+        size = min(self.settings.vectors_per_round, len(targets))
+        chosen = torch.from_numpy(rng.choice(len(targets), size, replace=False))
+        self.vectors = torch.cat([self.vectors.reshape(-1, vectors.shape[1]), vectors[chosen]])
+        self.targets = torch.cat([self.targets, targets[chosen]])
+        run.budget.buffer_bytes = max(run.budget.buffer_bytes, self.num_bytes)
+
+    def loss(self, model: LanguageModel, key: str, step: int, run: RunContext) -> Tensor:
+        """Return the weighted cross-entropy of a step's draw of old choices."""
+        rng = run.streams.generator("rehearsal", "draw", key, step)
+        size = min(self.settings.vectors_per_step, len(self.targets))
+        chosen = torch.from_numpy(rng.choice(len(self.targets), size, replace=False))
+        hidden = self.vectors[chosen].to(model.device, model.backbone.dtype)
+        logits = model.backbone.get_output_embeddings()(hidden).float()
+        targets = self.targets[chosen].to(model.device)
+        return self.settings.weight * functional.cross_entropy(logits, targets)
+
+
+@torch.no_grad()
+def _choices(
+    model: LanguageModel, sequences: Sequence[TokenSequence], run: RunContext
+) -> tuple[Tensor, Tensor]:
+    """Return the hidden state before each row and each end, [n, d], and what was chosen, [n]."""
+    head = model.backbone.get_output_embeddings()
+    captured: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _module, inputs: captured.append(inputs[0]))
+    vectors, targets = [], []
+    try:
+        size = run.evaluation.batch_size
+        for start in range(0, len(sequences), size):
+            batch = collate(sequences[start : start + size], model.chat.pad_id, model.device)
+            captured.clear()
+            model.backbone(
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
+                position_ids=batch.position_ids,
+                use_cache=False,
+                logits_to_keep=batch.num_last,
+            )
+            labels = batch.labels[:, -batch.num_last :][:, 1:]
+            hidden = captured[0][:, :-1]
+            is_choice = (labels >= model.num_text_ids) | (labels == model.chat.end_id)
+            is_choice &= batch.is_target[:, -batch.num_last :][:, 1:]
+            vectors.append(hidden[is_choice].float().cpu())
+            targets.append(labels[is_choice].cpu())
+    finally:
+        hook.remove()
+    return torch.cat(vectors), torch.cat(targets)

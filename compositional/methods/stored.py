@@ -1,0 +1,17 @@
+"""Examples as JSON, for the buffers that methods keep between rounds."""
+
+from dataclasses import asdict
+from typing import Any
+
+from compositional.tasks.types import Example, Step
+
+
+def example_to_json(example: Example) -> dict[str, Any]:
+    """Return an example as a JSON object."""
+    return asdict(example)
+
+
+def example_from_json(value: dict[str, Any]) -> Example:
+    """Return the example that `example_to_json` wrote."""
+    steps = tuple(Step(**step) for step in value["steps"])
+    return Example(**{**value, "steps": steps, "base_ids": tuple(value["base_ids"])})

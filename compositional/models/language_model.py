@@ -1,0 +1,117 @@
+"""A frozen backbone with its tokenizer, its chat template and what a method attached to it."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from compositional.errors import ModelError
+from compositional.models.adapters import LoraSettings, LoraStack
+from compositional.models.chat import ChatTemplate
+from compositional.models.loading import LoadedModel
+from compositional.models.memory_rows import MemoryRows, attach_rows
+
+
+class LanguageModel:
+    """What methods train on, generate with and are fingerprinted by.
+
+    Args:
+        loaded: The backbone and its tokenizer, all weights frozen.
+        system_message: The system message of every prompt; empty by default.
+    """
+
+    def __init__(self, loaded: LoadedModel, system_message: str = "") -> None:
+        self.backbone = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.chat = ChatTemplate(loaded.tokenizer, system_message)
+        self.sha256 = loaded.sha256
+        self.device = loaded.device
+        self.stop_ids = self._find_stop_ids()
+        self.num_text_ids = int(self.backbone.get_input_embeddings().weight.shape[0])
+        self.rows: MemoryRows | None = None
+        self.lora: LoraStack | None = None
+
+    def _find_stop_ids(self) -> list[int]:
+        """Return the ids that end an answer, the chat template's own first."""
+        settings = self.backbone.generation_config
+        eos = None if settings is None else settings.eos_token_id
+        others = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        return list(dict.fromkeys([self.chat.end_id, *others]))
+
+    @property
+    def window_tokens(self) -> int:
+        """The longest sequence that the backbone takes."""
+        return int(getattr(self.backbone.config, "max_position_embeddings", 0) or 1 << 30)
+
+    def add_rows(self, *, decoupled: bool) -> MemoryRows:
+        """Extend the vocabulary by memory rows, none of them yet."""
+        hidden_size = int(self.backbone.get_input_embeddings().weight.shape[1])
+        self.rows = MemoryRows(hidden_size, decoupled, self.device)
+        attach_rows(self.backbone, self.rows)
+        return self.rows
+
+    def add_lora(self, settings: LoraSettings) -> LoraStack:
+        """Prepare the backbone for LoRA adapters; none is attached yet."""
+        self.lora = LoraStack(self.backbone, settings)
+        return self.lora
+
+    def attached_state(self) -> dict[str, Tensor]:
+        """Return every tensor by which this model differs from its backbone."""
+        state: dict[str, Tensor] = {}
+        if self.rows is not None:
+            state["rows.input"] = self.rows.matrix("input").detach()
+            if self.rows.decoupled:
+                state["rows.head"] = self.rows.matrix("head").detach()
+        if self.lora is not None:
+            state |= self.lora.state_dict()
+        return state
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over the backbone and all that is attached.
+
+        Two models with one fingerprint give the same answers to the same prompts.
+        An adapter whose update is exactly zero counts as none.
+        """
+        digest = hashlib.sha256(self.sha256.encode())
+        state = self.attached_state()
+        if not any(name.endswith("lora_B.weight") and t.any() for name, t in state.items()):
+            state = {name: t for name, t in state.items() if "lora_" not in name}
+        for name, tensor in sorted(state.items()):
+            if tensor.numel():
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def check_fits(self, num_tokens: int, what: str) -> None:
+        """Refuse a sequence that is longer than the model's window.
+
+        Raises:
+            ModelError: If `num_tokens` is over the window; nothing is ever cut.
+        """
+        if num_tokens > self.window_tokens:
+            raise ModelError(
+                f"{what} takes {num_tokens} tokens, over the model's window of "
+                f"{self.window_tokens}: use fewer tools or a model with a longer window"
+            )
+
+    def text(self, ids: list[int]) -> str:
+        """Decode ids with special tokens kept; a memory row shows as `<|name|>`."""
+        parts: list[str] = []
+        run: list[int] = []
+        for token in [*ids, None]:
+            if token is not None and token < self.num_text_ids:
+                run.append(token)
+                continue
+            if run:
+                parts.append(self.tokenizer.decode(run, skip_special_tokens=False))
+                run = []
+            if token is not None and self.rows is not None:
+                parts.append(f"<|{self.rows.names[token - self.num_text_ids]}|>")
+        return "".join(parts)
+
+    @torch.no_grad()
+    def mean_embedding(self, text: str) -> Tensor:
+        """Return the mean of the input embeddings of a text's tokens, [d], in fp32."""
+        ids = self.chat.target_ids(text)
+        weight = self.backbone.get_input_embeddings().weight
+        return weight[torch.tensor(ids, device=weight.device)].float().mean(dim=0)

@@ -1,0 +1,87 @@
+"""The loop: learn a round, answer every test set that is due, score, keep, go on.
+
+Row 0 is the model before any training. What stands in the run's folder is not done again, so the
+same loop starts a run and resumes one.
+"""
+
+import time
+from collections.abc import Sequence
+
+from compositional.checkpoints import Checkpoints
+from compositional.columns import Column, columns_of, due
+from compositional.drift import DriftProbe
+from compositional.methods.base import Method
+from compositional.results import RunFolder
+from compositional.run_context import RunContext
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.scoring import score_example
+from compositional.tasks.types import Round
+
+
+def run_rounds(
+    method: Method,
+    benchmark: Benchmark,
+    run: RunContext,
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    probe: DriftProbe | None = None,
+) -> None:
+    """Teach the rounds in order and score each test set that is due after each of them.
+
+    Args:
+        method: What learns and answers.
+        benchmark: The rounds and the test sets outside the matrix.
+        run: What the run lends to the method.
+        folder: Takes the cells, and knows which of them stand already.
+        checkpoints: Takes a state after every lesson.
+        probe: Measures the drift from the base model after every round; None for not at all.
+    """
+    columns = columns_of(benchmark)
+    num_rounds = len(benchmark.rounds)
+    num_learned = checkpoints.restore(method, run)
+    if num_learned == 0 and method.traits.has_first_row:
+        score_row(0, due(columns, 0, num_rounds, run.evaluation), method, benchmark, run, folder)
+    for position, lesson in enumerate(lessons(method, benchmark), start=1):
+        if position < num_learned:
+            continue
+        if position > num_learned:
+            started = time.monotonic()
+            method.learn(lesson, run)
+            folder.write_training(lesson, run, time.monotonic() - started)
+            checkpoints.save(position, method, run)
+        if lesson.index > 0:
+            row = due(columns, lesson.index, num_rounds, run.evaluation)
+            score_row(lesson.index, row, method, benchmark, run, folder)
+            if probe is not None and method.model is not None:
+                folder.write_drift(lesson.index, probe.measure(method.model))
+
+
+def lessons(method: Method, benchmark: Benchmark) -> list[Round]:
+    """Return what the method learns, in order: the adaptation lesson where it takes one, rounds."""
+    first = benchmark.adaptation if method.traits.learns_adaptation else None
+    return [*([first] if first is not None else []), *benchmark.rounds]
+
+
+def score_row(
+    row: int,
+    columns: Sequence[Column],
+    method: Method,
+    benchmark: Benchmark,
+    run: RunContext,
+    folder: RunFolder,
+) -> None:
+    """Answer and score the columns of a row that do not stand in the run's folder yet."""
+    for column in columns:
+        if folder.has_cell(row, column):
+            continue
+        started = time.monotonic()
+        reused = run.answers.num_reused
+        hidden = [example.hidden(method.traits.sees) for example in column.examples]
+        predictions = method.answer(hidden, run)
+        scores = [
+            score_example(example, prediction, benchmark.skills)
+            for example, prediction in zip(column.examples, predictions, strict=True)
+        ]
+        seconds = time.monotonic() - started
+        num_reused = run.answers.num_reused - reused
+        folder.write_cell(row, column, predictions, scores, seconds, num_reused)

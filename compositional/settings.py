@@ -1,0 +1,67 @@
+"""Settings that every method shares: how a training steps and how test examples are asked."""
+
+from dataclasses import dataclass
+
+from compositional.errors import ConfigError, did_you_mean
+
+SCHEDULERS = ("linear", "constant")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What all trained methods share, so that their budgets are equal.
+
+    Attributes:
+        batch_size: New rows an optimiser step.
+        warmup_ratio: Share of a round's steps in which the rate rises linearly from 0.
+        scheduler: After the warm-up, `linear` falls to 0 and `constant` stays.
+        max_grad_norm: Gradients are scaled down to this norm; 0 for never.
+        curriculum_learning: Whether rows come by number of calls, fewest first, in place of a
+            shuffle.
+        checkpoint_seconds: How often the state inside a round is saved.
+    """
+
+    batch_size: int = 4
+    warmup_ratio: float = 0.1
+    scheduler: str = "linear"
+    max_grad_norm: float = 1.0
+    curriculum_learning: bool = False
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can have."""
+        if self.batch_size < 1:
+            raise ConfigError(f"the batch size is {self.batch_size}; it must be 1 or more")
+        if not 0 <= self.warmup_ratio <= 1:
+            raise ConfigError(f"the warm-up ratio is {self.warmup_ratio}; it must be in [0, 1]")
+        if self.scheduler not in SCHEDULERS:
+            raise ConfigError(
+                f"unknown scheduler {self.scheduler!r}; {did_you_mean(self.scheduler, SCHEDULERS)}"
+            )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How test examples are asked and which cells are scored.
+
+    Attributes:
+        max_new_tokens: The longest answer, the same for every method.
+        batch_size: Answers generated side by side.
+        first_row: Whether the model is scored before any training (row 0).
+        next_round: Whether the column after each round's own is scored as well.
+        future_rounds: Whether all later columns are scored as well.
+        drift: Whether the drift from the base model is measured after every round.
+    """
+
+    max_new_tokens: int = 128
+    batch_size: int = 16
+    first_row: bool = True
+    next_round: bool = True
+    future_rounds: bool = False
+    drift: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values that no evaluation can have."""
+        for name in ("max_new_tokens", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")

@@ -1,0 +1,81 @@
+"""Saved states: tensors as safetensors, everything else as JSON in the same file.
+
+One file, replaced whole at each save, so that a state is never half of one moment and half of
+another. Nothing is unpickled.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from compositional.errors import ResultsError
+from compositional.files import atomic_path, canonical_json
+
+
+@dataclass(frozen=True)
+class State:
+    """What a method has learned: trained tensors, and JSON for the rest.
+
+    Attributes:
+        tensors: By name, without any weight of the backbone.
+        metadata: JSON values, for example the names of rows or the examples of a buffer.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state atomically."""
+    with atomic_path(path) as temporary:
+        save_file(
+            {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()},
+            temporary,
+            metadata={"json": canonical_json(state.metadata)},
+        )
+
+
+def load_state(path: Path) -> State:
+    """Read what `save_state` wrote.
+
+    Raises:
+        ResultsError: If the file is no such state.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads(file.metadata()["json"])
+        return State(load_file(path), metadata)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ResultsError(f"{path}: not a saved state of this program: {error}") from error
+
+
+class Slot:
+    """The place where a training in progress keeps its state.
+
+    Args:
+        path: The file; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+
+    def save(self, state: State) -> None:
+        """Replace the saved state."""
+        if self.path is not None:
+            save_state(self.path, state)
+
+    def load(self) -> State | None:
+        """Return the saved state, or None where there is none."""
+        if self.path is None or not self.path.exists():
+            return None
+        return load_state(self.path)
+
+    def clear(self) -> None:
+        """Remove the saved state."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,232 @@
+"""The benchmark of a run: its round files found or built, loaded and checked before training."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compositional.errors import DataError
+from compositional.files import canonical_json, sha256_file, sha256_text
+from compositional.tasks.building import counts
+from compositional.tasks.cleaning import name_twins
+from compositional.tasks.data_config import DataConfig
+from compositional.tasks.ranges import RoundPlan
+from compositional.tasks.round_files import (
+    descriptions_file,
+    examples_file,
+    read_examples,
+    read_skills,
+)
+from compositional.tasks.round_sets import DataFiles, ensure_files
+from compositional.tasks.types import Example, JsonObject, Round, Skill
+
+__all__ = ["Benchmark", "DataConfig", "prepare"]
+
+_TRAIN_FILE = Path("function_calling_train.json")
+_TEST_FILE = Path("function_calling_test.json")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All that a run teaches and asks.
+
+    Attributes:
+        rounds: The rounds in the order taught.
+        adaptation: What is taught before round 1 as no column (index 0), if anything.
+        mixed: Test examples that join queries of different rounds; outside the matrix.
+        unanswerable: Queries that no tool answers; outside the matrix.
+        skills: Every tool by name, the adaptation's included.
+        manifest: What the files are made of and their hashes.
+        manifest_sha256: SHA-256 of the manifest as canonical JSON.
+    """
+
+    rounds: tuple[Round, ...]
+    adaptation: Round | None
+    mixed: tuple[Example, ...]
+    unanswerable: tuple[Example, ...]
+    skills: dict[str, Skill]
+    manifest: JsonObject
+    manifest_sha256: str
+
+    def summary(self) -> list[str]:
+        """Return a line on each set of examples: n, distinct base queries, numbers of calls."""
+        before = (self.adaptation,) if self.adaptation else ()
+        lines = [
+            _summary_line(f"{round_.name} {split}", examples)
+            for round_ in (*before, *self.rounds)
+            for split, examples in (
+                ("train", round_.train),
+                ("validation", round_.validation),
+                ("test", round_.test),
+            )
+        ]
+        lines += [_summary_line("mixed", self.mixed)] if self.mixed else []
+        lines += [_summary_line("unanswerable", self.unanswerable)] if self.unanswerable else []
+        return lines
+
+
+def prepare(config: DataConfig, seed: int) -> Benchmark:
+    """Return the benchmark of a config: files found or built, loaded and checked.
+
+    Args:
+        config: What is asked for.
+        seed: The run's seed, the data seed where the config has none.
+
+    Raises:
+        ConfigError: If what is asked for cannot be built.
+        DataError: If a file is missing, malformed, or does not match what is asked for; if a test
+            set is empty or names a tool that no round teaches.
+    """
+    if config.training_rounds is None:
+        return _single_round(config)
+    files = ensure_files(config, seed)
+    folder = files.folder
+    before = [_load_round(folder, plan, 0, config) for plan in config.adaptation_plans]
+    rounds = [
+        _load_round(folder, plan, index, config) for index, plan in enumerate(config.plans, start=1)
+    ]
+    mixed = _load_extra(folder, files.mixed)
+    unanswerable = _load_extra(folder, files.unanswerable)
+    skills = _taught_skills([*before, *rounds])
+    for round_ in rounds:
+        path = _examples_path(folder, "test", config.plans[round_.index - 1], round_.index, config)
+        _check_test(round_.test, skills, path)
+    manifest = _manifest(files, skills)
+    return Benchmark(
+        rounds=tuple(rounds),
+        adaptation=before[0] if before else None,
+        mixed=mixed,
+        unanswerable=unanswerable,
+        skills=skills,
+        manifest=manifest,
+        manifest_sha256=_digest(manifest),
+    )
+
+
+def _single_round(config: DataConfig) -> Benchmark:
+    """Return a benchmark of one round out of two files that the user names."""
+    train_path = config.train_file or _TRAIN_FILE
+    test_path = config.test_file or _TEST_FILE
+    descriptions = config.tool_descriptions
+    is_test_only = config.train_file is None and config.test_file and descriptions
+    train = () if is_test_only else _ordered(read_examples(train_path, 1), config)
+    if not train and not is_test_only:
+        raise DataError(f"{train_path}: the training set is empty")
+    test = read_examples(test_path, 1)
+    skills = _skills(descriptions, train)
+    paths = [test_path, *([] if is_test_only else [train_path])]
+    paths += [descriptions] if descriptions else []
+    files = {path.name: sha256_file(path) for path in paths}
+    round_ = Round(1, "single", config.epochs, skills, train, (), test)
+    by_name = _taught_skills([round_])
+    _check_test(test, by_name, test_path)
+    manifest: JsonObject = {"rounds": [{"by_hand": True, "files": files}]}
+    return Benchmark((round_,), None, (), (), by_name, manifest, _digest(manifest))
+
+
+def _load_round(folder: Path, plan: RoundPlan, index: int, config: DataConfig) -> Round:
+    """Read the files of a round (index 0 for the adaptation); hand-made ones may lack some."""
+    train_path, validation_path, test_path = (
+        _examples_path(folder, split, plan, index, config)
+        for split in ("train", "validation", "test")
+    )
+    descriptions = folder / descriptions_file(plan.tools)
+    train = _ordered(read_examples(train_path, index), config)
+    if not train:
+        raise DataError(f"{train_path}: the training set is empty")
+    validation = read_examples(validation_path, index) if validation_path.is_file() else ()
+    skills = _skills(descriptions if descriptions.is_file() else None, train)
+    test = read_examples(test_path, index)
+    name = f"tools{plan.tools}"
+    return Round(index, name, plan.epochs, skills, train, validation, test)
+
+
+def _examples_path(
+    folder: Path, split: str, plan: RoundPlan, index: int, config: DataConfig
+) -> Path:
+    calls = config.max_calls("train" if split == "train" else "test", index)
+    return folder / examples_file(split, plan.tools, calls)
+
+
+def _load_extra(folder: Path, manifest: JsonObject | None) -> tuple[Example, ...]:
+    """Read the one file of a mixed or unanswerable set."""
+    if manifest is None:
+        return ()
+    (name,) = manifest["files"]
+    return read_examples(folder / name, None)
+
+
+def _ordered(examples: tuple[Example, ...], config: DataConfig) -> tuple[Example, ...]:
+    if not config.curriculum_learning:
+        return examples
+    return tuple(sorted(examples, key=lambda example: len(example.steps or ())))
+
+
+def _skills(descriptions: Path | None, train: Sequence[Example]) -> tuple[Skill, ...]:
+    """Return a round's tools; without descriptions those of its training rows, schema unknown."""
+    called = dict.fromkeys(tool for example in train for tool in _tools(example))
+    if descriptions is None:
+        return tuple(Skill(tool, "", {"type": "object", "properties": {}}) for tool in called)
+    skills = read_skills(descriptions)
+    if undescribed := sorted(set(called) - {skill.name for skill in skills}):
+        raise DataError(
+            f"{descriptions}: does not describe {undescribed[0]!r}, which training rows call"
+        )
+    return skills
+
+
+def _taught_skills(rounds: Sequence[Round]) -> dict[str, Skill]:
+    """Return the tools of all rounds by name.
+
+    Raises:
+        DataError: If two rounds teach the same tool.
+    """
+    taught_by: dict[str, str] = {}
+    for round_ in rounds:
+        for skill in round_.skills:
+            if skill.name in taught_by:
+                raise DataError(
+                    f"tool {skill.name!r} is taught by {taught_by[skill.name]} and again by "
+                    f"{round_.name}: each tool belongs to one round"
+                )
+            taught_by[skill.name] = round_.name
+    return {skill.name: skill for round_ in rounds for skill in round_.skills}
+
+
+def _check_test(test: Sequence[Example], skills: Collection[str], path: Path) -> None:
+    if not test:
+        raise DataError(f"{path}: the test set is empty")
+    for number, example in enumerate(test, start=1):
+        for tool in _tools(example):
+            if tool not in skills:
+                raise DataError(f"{path}: record {number} calls {tool!r}, which no round teaches")
+
+
+def _tools(example: Example) -> list[str]:
+    return [step.skill for step in example.steps or () if step.skill is not None]
+
+
+def _manifest(files: DataFiles, skills: Mapping[str, Skill]) -> JsonObject:
+    """Return the run's manifest, twins narrowed down to its tools."""
+    rounds = [manifest for manifest in (files.adaptation, *files.rounds) if manifest]
+    listed = {tuple(pair) for manifest in rounds for pair in manifest.get("twins", [])}
+    twins = {pair for pair in listed if set(pair) <= set(skills)} | name_twins(skills, skills)
+    return {
+        "adaptation": files.adaptation,
+        "rounds": list(files.rounds),
+        "mixed": files.mixed,
+        "unanswerable": files.unanswerable,
+        "twins": sorted(list(pair) for pair in twins),
+    }
+
+
+def _digest(manifest: JsonObject) -> str:
+    return sha256_text(canonical_json(manifest))
+
+
+def _summary_line(name: str, examples: Sequence[Example]) -> str:
+    numbers = counts(examples)
+    calls = ", ".join(f"{n} of {k}" for k, n in numbers["by_number_of_calls"].items())
+    return (
+        f"{name}: {numbers['examples']} examples of {numbers['base_queries']} distinct base "
+        f"queries; numbers of calls: {calls or 'none'}"
+    )

@@ -1,0 +1,74 @@
+"""Cleaning before anything is ranked or split: each query once, and only under one gold."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from compositional.tasks.rows import Row, name_words
+
+TWIN_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows that rounds are made from.
+
+    Attributes:
+        rows: Rows with exactly one call, each query once, in the source's order.
+        counts: Rows read, dropped by each rule, and kept; for the manifest.
+        query_twins: Pairs of tools (sorted) that share a query that was dropped.
+    """
+
+    rows: tuple[Row, ...]
+    counts: dict[str, int]
+    query_twins: frozenset[tuple[str, str]]
+
+
+def clean(rows: Sequence[Row]) -> Cleaned:
+    """Keep each query once, drop those that stand under different gold, then keep single calls.
+
+    Args:
+        rows: All rows of a source, those with several calls included: a query that one row
+            answers by one call and another by two has different gold.
+    """
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.query_key].append(row)
+    counts: Counter[str] = Counter(rows_read=len(rows))
+    kept, twins = [], set()
+    for group in groups.values():
+        if len({row.gold_key for row in group}) > 1:
+            counts["conflicting_queries"] += 1
+            counts["conflicting_rows"] += len(group)
+            tools = sorted({row.calls[0].name for row in group if len(row.calls) == 1})
+            twins.update(combinations(tools, 2))
+            continue
+        counts["duplicate_rows"] += len(group) - 1
+        if len(group[0].calls) == 1:
+            kept.append(group[0])
+        else:
+            counts["rows_not_single_call"] += 1
+    counts["rows_kept"] = len(kept)
+    names = ("rows_read", "duplicate_rows", "conflicting_queries", "conflicting_rows")
+    ordered = {name: counts[name] for name in (*names, "rows_not_single_call", "rows_kept")}
+    return Cleaned(tuple(kept), ordered, frozenset(twins))
+
+
+def name_twins(names: Iterable[str], others: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """Return the pairs (sorted) of a name and another whose words overlap by half or more.
+
+    Overlap is the Jaccard index of the sets of words: shared words over all words of both.
+    """
+    words = {name: frozenset(name_words(name)) for name in {*names, *others}}
+    holders: defaultdict[str, set[str]] = defaultdict(set)
+    for other in others:
+        for word in words[other]:
+            holders[word].add(other)
+    twins = set()
+    for name in names:
+        for other in set().union(*(holders[word] for word in words[name])) - {name}:
+            shared = len(words[name] & words[other])
+            if shared >= TWIN_OVERLAP * len(words[name] | words[other]):
+                twins.add((min(name, other), max(name, other)))
+    return frozenset(twins)

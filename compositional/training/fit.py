@@ -1,0 +1,125 @@
+"""The one gradient loop: AdamW steps that can stop at any moment and go on as if they had not."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from compositional.run_context import RunContext
+from compositional.states import State
+from compositional.training.schedule import rate_factor
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that train with one rate.
+
+    Attributes:
+        parameters: By name; the names identify them in a saved state.
+        lr: Peak learning rate.
+        weight_decay: Decoupled weight decay of AdamW.
+    """
+
+    parameters: dict[str, nn.Parameter]
+    lr: float
+    weight_decay: float = 0.0
+
+
+def fit(
+    key: str,
+    num_steps: int,
+    loss_at: Callable[[int], Tensor],
+    groups: list[ParameterGroup],
+    run: RunContext,
+    after_step: Callable[[], None] | None = None,
+) -> list[float]:
+    """Train parameters for a number of steps, saving into the run's slot on the way.
+
+    Every step draws from its own streams, so the state holds parameters, optimiser moments and
+    losses only; a training that was cut off goes on from its last save and ends bit for bit as
+    one that was not.
+
+    Args:
+        key: Names this training within the run; a saved state of another one is not taken.
+        num_steps: Optimiser steps in all.
+        loss_at: Returns the loss of a step (from 0), a scalar with gradients.
+        groups: What trains, at which rates.
+        run: Where to save, what to count.
+        after_step: Called after each optimiser step, for example to renormalise rows.
+
+    Returns:
+        The loss of every step.
+    """
+    named = {name: p for group in groups for name, p in group.parameters.items()}
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": list(g.parameters.values()), "lr": g.lr, "weight_decay": g.weight_decay}
+            for g in groups
+        ]
+    )
+    losses = _restore(key, named, optimiser, run)
+    saved_at = time.monotonic()
+    with run.progress.bar(key, num_steps, initial=len(losses)) as bar:
+        for step in range(len(losses), num_steps):
+            torch.manual_seed(run.streams.integer("dropout", key, step))
+            factor = rate_factor(step, num_steps, run.training)
+            for group, settings in zip(optimiser.param_groups, groups, strict=True):
+                group["lr"] = settings.lr * factor
+            loss = loss_at(step)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if run.training.max_grad_norm:
+                nn.utils.clip_grad_norm_(named.values(), run.training.max_grad_norm)
+            optimiser.step()
+            if after_step is not None:
+                after_step()
+            losses.append(loss.item())
+            bar.update(1)
+            if time.monotonic() - saved_at >= run.training.checkpoint_seconds:
+                _save(key, named, optimiser, losses, run)
+                saved_at = time.monotonic()
+    return losses
+
+
+def _save(
+    key: str,
+    named: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    losses: list[float],
+    run: RunContext,
+) -> None:
+    """Write the state of a training into the run's slot."""
+    tensors = {f"parameter.{name}": p.detach() for name, p in named.items()}
+    for name, parameter in named.items():
+        for field, value in optimiser.state[parameter].items():
+            tensors[f"optimiser.{name}.{field}"] = value
+    metadata = {"key": key, "losses": losses, "budget": run.budget.counters()}
+    run.slot.save(State(tensors, metadata))
+
+
+def _restore(
+    key: str,
+    named: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    run: RunContext,
+) -> list[float]:
+    """Load the slot's state where it is of this training; return the losses so far."""
+    saved = run.slot.load()
+    if saved is None or saved.metadata["key"] != key:
+        return []
+    with torch.no_grad():
+        for name, parameter in named.items():
+            parameter.copy_(saved.tensors[f"parameter.{name}"])
+            prefix = f"optimiser.{name}."
+            optimiser.state[parameter] = {
+                field.removeprefix(prefix): value
+                if field.endswith(".step")
+                else value.to(parameter.device)
+                for field, value in saved.tensors.items()
+                if field.startswith(prefix)
+            }
+    run.budget.set_counters(saved.metadata["budget"])
+    losses: list[float] = saved.metadata["losses"]
+    return losses

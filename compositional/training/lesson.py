@@ -1,0 +1,99 @@
+"""One training on examples: the plan of its steps, the loss of each, replay and counting."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import Tensor
+
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.training.batching import TokenSequence, collate, response_loss
+from compositional.training.fit import ParameterGroup, fit
+from compositional.training.replay import num_replayed
+from compositional.training.schedule import plan_steps
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Past rows to mix into a training.
+
+    Attributes:
+        sequences: The buffer's rows.
+        ratio: Their share of all rows, exact.
+    """
+
+    sequences: Sequence[TokenSequence]
+    ratio: Fraction
+
+
+class Lesson:
+    """A training on token sequences for a number of epochs.
+
+    Args:
+        key: Names it within the run.
+        model: The model that trains.
+        sequences: The new rows.
+        epochs: Passes over them.
+        run: Settings, streams and counters.
+        order: A fixed order of rows, for a curriculum; None for a shuffle each epoch.
+        replay: Past rows to add to each step; None for none.
+        extra_loss: Returns a further loss of a step, added to that of the rows.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        model: LanguageModel,
+        sequences: Sequence[TokenSequence],
+        epochs: int,
+        run: RunContext,
+        order: Sequence[int] | None = None,
+        replay: Replay | None = None,
+        extra_loss: Callable[[int], Tensor] | None = None,
+    ) -> None:
+        self.key = key
+        self.model = model
+        self.sequences = sequences
+        self.run = run
+        self.replay = replay
+        self.extra_loss = extra_loss
+        size = run.training.batch_size
+        self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, order)
+
+    def fit(
+        self, groups: list[ParameterGroup], after_step: Callable[[], None] | None = None
+    ) -> None:
+        """Train the groups' parameters; the losses go to the run."""
+        count = sum(p.numel() for group in groups for p in group.parameters.values())
+        budget = self.run.budget
+        budget.trained_parameters = max(budget.trained_parameters, count)
+        self.run.losses[self.key] = fit(
+            self.key, len(self.steps), self._loss_at, groups, self.run, after_step
+        )
+
+    def _loss_at(self, step: int) -> Tensor:
+        """Return the mean loss over all target tokens of a step's new and replayed rows."""
+        replayed = self._replayed_rows(step)
+        rows = [self.sequences[index] for index in self.steps[step]] + replayed
+        batch = collate(rows, self.model.chat.pad_id, self.model.device)
+        budget = self.run.budget
+        budget.steps += 1
+        budget.rows += len(rows)
+        budget.replayed_rows += len(replayed)
+        budget.input_tokens += sum(len(row.prompt) + len(row.target) for row in rows)
+        budget.target_tokens += sum(len(row.target) for row in rows)
+        loss = response_loss(self.model.backbone, batch)
+        return loss if self.extra_loss is None else loss + self.extra_loss(step)
+
+    def _replayed_rows(self, step: int) -> list[TokenSequence]:
+        """Return the buffer's rows that this step adds, so that the ratio is exact so far."""
+        if self.replay is None or not self.replay.sequences:
+            return []
+        before = sum(len(rows) for rows in self.steps[:step])
+        after = before + len(self.steps[step])
+        due = num_replayed(after, self.replay.ratio) - num_replayed(before, self.replay.ratio)
+        rng = self.run.streams.generator("replay", self.key, step)
+        size = min(due, len(self.replay.sequences))
+        chosen = rng.choice(len(self.replay.sequences), size, replace=False)
+        return [self.replay.sequences[int(place)] for place in chosen]
