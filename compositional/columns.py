@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from compositional.errors import DataError
 from compositional.settings import EvaluationConfig
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Example
@@ -31,9 +32,20 @@ class Column:
         return len({base for example in self.examples for base in example.base_ids})
 
 
-def columns_of(benchmark: Benchmark) -> list[Column]:
-    """Return the rounds' columns in the order taught, then those outside the matrix."""
-    columns = [Column(r.name, ROUND, r.index, r.test) for r in benchmark.rounds]
+def columns_of(benchmark: Benchmark, split: str = "test") -> list[Column]:
+    """Return the rounds' columns in the order taught, then those outside the matrix.
+
+    Args:
+        benchmark: The rounds.
+        split: `test`, or `validation` for choosing settings.
+
+    Raises:
+        DataError: If a round's set is empty.
+    """
+    columns = [Column(r.name, ROUND, r.index, getattr(r, split)) for r in benchmark.rounds]
+    for column in columns:
+        if not column.examples:
+            raise DataError(f"the {split} set of {column.name} is empty")
     if benchmark.mixed:
         columns.append(Column(MIXED, MIXED, 0, benchmark.mixed))
     if benchmark.unanswerable:
@@ -48,6 +60,12 @@ def due(
 
     Row 0 takes every round's column. A later row takes the rounds so far, the next one or all
     future ones where asked. `mixed` is due in the last row, `unanswerable` in every row.
+
+    Args:
+        columns: All columns.
+        row: Rounds learned, from 0.
+        num_rounds: T.
+        evaluation: Which cells are asked for.
     """
 
     def is_due(column: Column) -> bool:
@@ -55,9 +73,12 @@ def due(
             return row == num_rounds
         if column.kind == UNANSWERABLE or row == 0:
             return True
+        if column.index < row and not evaluation.past_rounds:
+            return False
         ahead = num_rounds if evaluation.future_rounds else int(evaluation.next_round)
         return column.index <= row + ahead
 
-    if row == 0 and not evaluation.first_row:
+    skipped = not evaluation.first_row if row == 0 else not evaluation.every_round
+    if skipped and row < num_rounds:
         return []
     return [column for column in columns if is_due(column)]

@@ -22,7 +22,7 @@ from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.registry import METHODS
 from compositional.models.loading import ModelConfig
 from compositional.settings import EvaluationConfig, TrainingConfig
-from compositional.tasks.benchmark import DataConfig
+from compositional.tasks.data_config import DataConfig
 
 TRACKERS = ("none", "wandb")
 

@@ -72,10 +72,17 @@ def find_finished(config: RunConfig) -> RunFolder | None:
     if config.output.published_dir is not None:
         folders.append(config.output.published_dir / config.run)
     for folder in map(RunFolder, folders):
-        if folder.status() == FINISHED:
-            if folder.result()["identity"]["config"] == config.sha256():
-                return folder
+        if folder.status() == FINISHED and same_config(folder, config):
+            return folder
     return None
+
+
+def same_config(folder: RunFolder, config: RunConfig) -> bool:
+    """Whether a run was made by a config that means the same, cosmetic settings aside.
+
+    The written config is resolved anew: a setting that it does not know yet has its default.
+    """
+    return resolve(read_experiment(folder.folder / "config.yaml")).sha256() == config.sha256()
 
 
 def announce_finished(path: Path, finished: Sequence[RunConfig]) -> None:

@@ -264,4 +264,5 @@ def _prediction_json(prediction: Prediction) -> dict[str, Any]:
         "tools": list(prediction.tools),
         "raw": prediction.raw,
         "num_tokens": prediction.num_tokens,
+        "parts": [None if part is None else asdict(part) for part in prediction.parts],
     }

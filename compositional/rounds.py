@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from compositional.checkpoints import Checkpoints
 from compositional.columns import Column, columns_of, due
 from compositional.drift import DriftProbe
+from compositional.logs import LOGGER
 from compositional.methods.base import Method
 from compositional.results import RunFolder
 from compositional.run_context import RunContext
@@ -36,7 +37,7 @@ def run_rounds(
         checkpoints: Takes a state after every lesson.
         probe: Measures the drift from the base model after every round; None for not at all.
     """
-    columns = columns_of(benchmark)
+    columns = columns_of(benchmark, run.evaluation.split)
     num_rounds = len(benchmark.rounds)
     num_learned = checkpoints.restore(method, run)
     if num_learned == 0 and method.traits.has_first_row:
@@ -47,8 +48,10 @@ def run_rounds(
         if position > num_learned:
             started = time.monotonic()
             method.learn(lesson, run)
-            folder.write_training(lesson, run, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            folder.write_training(lesson, run, seconds)
             checkpoints.save(position, method, run)
+            LOGGER.info("%s: learned %s in %.0f s", run.name, lesson.name, seconds)
         if lesson.index > 0:
             row = due(columns, lesson.index, num_rounds, run.evaluation)
             score_row(lesson.index, row, method, benchmark, run, folder)
@@ -85,3 +88,5 @@ def score_row(
         seconds = time.monotonic() - started
         num_reused = run.answers.num_reused - reused
         folder.write_cell(row, column, predictions, scores, seconds, num_reused)
+        mean = sum(s["tool_f1"] for s in scores) / len(scores)
+        LOGGER.info("%s: after round %d, %s: tool F1 %.3f", run.name, row, column.name, mean)

@@ -54,7 +54,7 @@ class Progress:
         enabled: Whether anything is shown.
     """
 
-    def __init__(self, title: str = "", enabled: bool = False) -> None:
+    def __init__(self, title: str = "", *, enabled: bool = False) -> None:
         self.title = title
         self.enabled = enabled
 
@@ -79,6 +79,7 @@ class RunContext:
     """The small object that every verb of a method is handed.
 
     Attributes:
+        name: The run's name, for the log.
         streams: Named random streams from the run's seed.
         training: Settings that all trained methods share.
         evaluation: Settings of generation.
@@ -90,6 +91,7 @@ class RunContext:
     """
 
     streams: Streams
+    name: str = "run"
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     slot: Slot = field(default_factory=Slot)

@@ -43,7 +43,9 @@ def prepare_run(config: RunConfig) -> Prepared:
     benchmark = prepare(config.data, config.seed)
     model = None
     if config.method.needs_model:
-        model = LanguageModel(load_model(config.model), config.model.system_message)
+        model = LanguageModel(
+            load_model(config.model), config.model.system_message, config.model.max_length
+        )
     method = config.method.build(model, benchmark)
     if benchmark.adaptation is not None and not method.traits.learns_adaptation:
         raise ConfigError(
@@ -87,6 +89,7 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
             folder.check_identity(identity)
         context = RunContext(
             streams=Streams(config.seed),
+            name=config.run,
             training=config.training,
             evaluation=config.evaluation,
             slot=checkpoints.slot,
@@ -127,7 +130,7 @@ def _begin(
         )
     device = prepared.model.device if prepared.model is not None else "cpu"
     environment = describe_environment(device)
-    columns = columns_of(prepared.benchmark)
+    columns = columns_of(prepared.benchmark, config.evaluation.split)
     folder.start(config, identity, columns, environment)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from compositional.errors import ConfigError, did_you_mean
 
+SPLITS = ("test", "validation")
 SCHEDULERS = ("linear", "constant")
 
 
@@ -16,8 +17,8 @@ class TrainingConfig:
         warmup_ratio: Share of a round's steps in which the rate rises linearly from 0.
         scheduler: After the warm-up, `linear` falls to 0 and `constant` stays.
         max_grad_norm: Gradients are scaled down to this norm; 0 for never.
-        curriculum_learning: Whether rows come by number of calls, fewest first, in place of a
-            shuffle.
+        curriculum_learning: Whether every epoch takes rows by their number of calls, fewest
+            first, in place of a shuffle.
         checkpoint_seconds: How often the state inside a round is saved.
     """
 
@@ -47,7 +48,10 @@ class EvaluationConfig:
     Attributes:
         max_new_tokens: The longest answer, the same for every method.
         batch_size: Answers generated side by side.
+        split: `test`, or `validation` for choosing settings.
         first_row: Whether the model is scored before any training (row 0).
+        every_round: Whether columns are scored after every round, or after the last one only.
+        past_rounds: Whether the columns of earlier rounds are scored again after each round.
         next_round: Whether the column after each round's own is scored as well.
         future_rounds: Whether all later columns are scored as well.
         drift: Whether the drift from the base model is measured after every round.
@@ -55,13 +59,18 @@ class EvaluationConfig:
 
     max_new_tokens: int = 128
     batch_size: int = 16
+    split: str = "test"
     first_row: bool = True
+    every_round: bool = True
+    past_rounds: bool = True
     next_round: bool = True
     future_rounds: bool = False
     drift: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values that no evaluation can have."""
+        if self.split not in SPLITS:
+            raise ConfigError(f"unknown split {self.split!r}; {did_you_mean(self.split, SPLITS)}")
         for name in ("max_new_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")

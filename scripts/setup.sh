@@ -37,14 +37,18 @@ if runs && [ "$(cat "$stamp" 2>/dev/null)" = "$place"$'\n'"$contents" ]; then
   exit 0
 fi
 
-if ! runs || [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$place" ]; then
+if ! runs || { [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" != "$place" ]; }; then
   python=$(find_python)
   if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
     echo "setup: $python has no venv module; install it (on Debian: python3-venv)" >&2
     exit 1
   fi
   echo "setup: making .venv with $("$python" --version)"
-  "$python" -m venv --clear .venv
+  rm -rf .venv
+  "$python" -m venv .venv
+elif ! is_new_enough .venv/bin/python; then
+  echo "setup: .venv holds a Python older than 3.11; remove it, and run this again" >&2
+  exit 1
 fi
 echo "setup: installing requirements.txt into .venv (once; some minutes)"
 quiet=--quiet

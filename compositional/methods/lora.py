@@ -109,7 +109,7 @@ class Lora:
             past = [text_sequence(self.model, example) for example in self.buffer.examples]
             replay = Replay(past, exact_ratio(self.config.replay_ratio))
         lesson = Lesson(
-            key, self.model, rows, round_.epochs, run, curriculum_order(round_, run), replay
+            key, self.model, rows, round_.epochs, run, replay
         )
         self.lora.train()
         lesson.fit(
@@ -140,9 +140,3 @@ class Lora:
         self.buffer.num_offered = state.metadata["num_offered"]
         self.buffer.examples = [example_from_json(value) for value in state.metadata["buffer"]]
 
-
-def curriculum_order(round_: Round, run: RunContext) -> list[int] | None:
-    """Return the rows by number of calls where a curriculum is asked for, else None."""
-    if not run.training.curriculum_learning:
-        return None
-    return sorted(range(len(round_.train)), key=lambda i: len(round_.train[i].steps or ()))

@@ -17,7 +17,6 @@ from compositional.errors import ConfigError, did_you_mean
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.lora import curriculum_order
 from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
@@ -144,7 +143,6 @@ class MemoryTokens:
             sequences,
             round_.epochs,
             run,
-            curriculum_order(round_, run),
             extra_loss=(lambda step: self.memory.loss(self.model, key, step, run))
             if rehearse
             else None,
@@ -204,7 +202,8 @@ class MemoryTokens:
             if END_OF_CALL in row_ids:
                 target.append(row_ids[END_OF_CALL])
         prompt = self.model.chat.prompt_ids(example.query)
-        return TokenSequence(tuple(prompt), (*target, self.model.chat.end_id))
+        target.append(self.model.chat.end_id)
+        return TokenSequence(tuple(prompt), tuple(target), len(example.steps or ()))
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the query alone; before the first row exists, no call throughout."""
@@ -233,16 +232,18 @@ class MemoryTokens:
                 names.append(self.rows.names[token - first])
                 texts.append([])
         arguments = [parse_arguments(self.model.text(ids)) for ids in texts]
-        calls = tuple(
-            Call(name, values)
+        parts = tuple(
+            None if values is None else Call(name, values)
             for name, values in zip(names, arguments, strict=True)
-            if values is not None
         )
+        calls = tuple(part for part in parts if part is not None)
+        parsed = len(calls) == len(parts)
         return Prediction(
             raw=self.model.text(list(answer.ids)),
-            calls=calls if len(calls) == len(names) else None,
+            calls=calls if parsed else None,
             tools=tuple(names),
             num_tokens=len(answer.ids),
+            parts=() if parsed else parts,
         )
 
     def state_dict(self) -> State:

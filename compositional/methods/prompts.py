@@ -71,7 +71,8 @@ def request(
 def text_sequence(model: LanguageModel, example: Example) -> TokenSequence:
     """Return the training row of a text method: the query alone, and its calls as lines."""
     target = [*model.chat.target_ids(call_lines(example)), model.chat.end_id]
-    return TokenSequence(tuple(model.chat.prompt_ids(example.query)), tuple(target))
+    prompt = model.chat.prompt_ids(example.query)
+    return TokenSequence(tuple(prompt), tuple(target), len(example.steps or ()))
 
 
 def text_predictions(model: LanguageModel, answers: Sequence[Answer]) -> list[Prediction]:
@@ -80,5 +81,7 @@ def text_predictions(model: LanguageModel, answers: Sequence[Answer]) -> list[Pr
     for answer in answers:
         raw = model.text(list(answer.ids))
         parsed = parse_text_calls(raw)
-        predictions.append(Prediction(raw, parsed.calls, parsed.tools, len(answer.ids)))
+        predictions.append(
+            Prediction(raw, parsed.calls, parsed.tools, len(answer.ids), parsed.parts)
+        )
     return predictions

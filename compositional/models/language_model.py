@@ -11,6 +11,8 @@ from compositional.models.chat import ChatTemplate
 from compositional.models.loading import LoadedModel
 from compositional.models.memory_rows import MemoryRows, attach_rows
 
+UNLIMITED = 1 << 30
+
 
 class LanguageModel:
     """What methods train on, generate with and are fingerprinted by.
@@ -18,13 +20,17 @@ class LanguageModel:
     Args:
         loaded: The backbone and its tokenizer, all weights frozen.
         system_message: The system message of every prompt; empty by default.
+        max_length: Longest sequence in tokens; None for the model's window.
     """
 
-    def __init__(self, loaded: LoadedModel, system_message: str = "") -> None:
+    def __init__(
+        self, loaded: LoadedModel, system_message: str = "", max_length: int | None = None
+    ) -> None:
         self.backbone = loaded.model
         self.tokenizer = loaded.tokenizer
         self.chat = ChatTemplate(loaded.tokenizer, system_message)
         self.sha256 = loaded.sha256
+        self.window_tokens = min(loaded.window_tokens or UNLIMITED, max_length or UNLIMITED)
         self.device = loaded.device
         self.stop_ids = self._find_stop_ids()
         self.num_text_ids = int(self.backbone.get_input_embeddings().weight.shape[0])
@@ -37,11 +43,6 @@ class LanguageModel:
         eos = None if settings is None else settings.eos_token_id
         others = eos if isinstance(eos, list) else [] if eos is None else [eos]
         return list(dict.fromkeys([self.chat.end_id, *others]))
-
-    @property
-    def window_tokens(self) -> int:
-        """The longest sequence that the backbone takes."""
-        return int(getattr(self.backbone.config, "max_position_embeddings", 0) or 1 << 30)
 
     def add_rows(self, *, decoupled: bool) -> MemoryRows:
         """Extend the vocabulary by memory rows, none of them yet."""
@@ -90,7 +91,7 @@ class LanguageModel:
         """
         if num_tokens > self.window_tokens:
             raise ModelError(
-                f"{what} takes {num_tokens} tokens, over the model's window of "
+                f"{what} takes {num_tokens} tokens, over the window of "
                 f"{self.window_tokens}: use fewer tools or a model with a longer window"
             )
 

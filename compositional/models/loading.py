@@ -43,6 +43,8 @@ class ModelConfig:
         dtype: Number type of the weights; `auto` is float32 on CPU and bfloat16 on CUDA.
         device: `cpu`, `cuda` or `cuda:N`; `auto` is CUDA where there is one.
         system_message: System message of every prompt, the same for every method.
+        max_length: Longest sequence of prompt and answer, in tokens; a longer one is an error.
+            None for the model's window.
     """
 
     name: str = DEFAULT_MODEL
@@ -50,6 +52,7 @@ class ModelConfig:
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
     system_message: str = ""
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Benchmark:
     manifest_sha256: str
 
     def summary(self) -> list[str]:
-        """Return a line on each set of examples: n, distinct base queries, numbers of calls."""
+        """Return a line on each set of examples (n, distinct base queries), twin and left-out rows."""
         before = (self.adaptation,) if self.adaptation else ()
         lines = [
             _summary_line(f"{round_.name} {split}", examples)
@@ -61,15 +61,23 @@ class Benchmark:
         ]
         lines += [_summary_line("mixed", self.mixed)] if self.mixed else []
         lines += [_summary_line("unanswerable", self.unanswerable)] if self.unanswerable else []
+        lines += [f"twins: {one} and {other}" for one, other in self.manifest.get("twins", [])]
+        for manifest in self.manifest["rounds"]:
+            names = manifest.get("tools_that_differ_in_parameter_names", [])
+            lines += [f"parameter names differ between rows of {name}" for name in names]
+            if left_out := manifest.get("one_call_training_rows_over_train_size"):
+                lines += [f"{manifest['name']}: {left_out} training rows over train_size left out"]
         return lines
 
 
-def prepare(config: DataConfig, seed: int) -> Benchmark:
+def prepare(config: DataConfig, seed: int, *, exact: bool = False) -> Benchmark:
     """Return the benchmark of a config: files found or built, loaded and checked.
 
     Args:
         config: What is asked for.
         seed: The run's seed, the data seed where the config has none.
+        exact: Whether values left at None mean their defaults in a named folder too, and files
+            made by hand are not taken: for whoever builds files rather than runs on them.
 
     Raises:
         ConfigError: If what is asked for cannot be built.
@@ -78,7 +86,7 @@ def prepare(config: DataConfig, seed: int) -> Benchmark:
     """
     if config.training_rounds is None:
         return _single_round(config)
-    files = ensure_files(config, seed)
+    files = ensure_files(config, seed, exact=exact)
     folder = files.folder
     before = [_load_round(folder, plan, 0, config) for plan in config.adaptation_plans]
     rounds = [

@@ -131,7 +131,9 @@ class SourceTools:
         one_call, num_left_out = _one_call_rows(train, request)
         shares = _train_shares(request, request.train_size - len(one_call))
         generator = self._generator("train", request.tools)
-        chosen = [(one_call[i],) for i in generator.permutation(len(one_call))]
+        chosen: list[tuple[Row, ...]] = [
+            (one_call[i],) for i in generator.permutation(len(one_call))
+        ]
         chosen += compose(train, _fitting(shares, request.tools, "train"), generator)
         examples = {"train": _examples(f"train-tools{request.tools}", chosen, generator)}
         for split in ("validation", "test"):

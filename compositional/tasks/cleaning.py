@@ -36,7 +36,8 @@ def clean(rows: Sequence[Row]) -> Cleaned:
     for row in rows:
         groups[row.query_key].append(row)
     counts: Counter[str] = Counter(rows_read=len(rows))
-    kept, twins = [], set()
+    kept: list[Row] = []
+    twins: set[tuple[str, str]] = set()
     for group in groups.values():
         if len({row.gold_key for row in group}) > 1:
             counts["conflicting_queries"] += 1

@@ -14,7 +14,7 @@ Group = TypeVar("Group", str, int)
 
 _BETWEEN = ("Also", "Then", "Next", "In addition", "Besides that", "After that")
 _AT_THE_END = (*_BETWEEN, "Finally", "Last of all")
-_ENDS = tuple(".!?…:;。！？")
+_ENDS = tuple(".!?…:;\u3002\uff01\uff1f")  # the last three are CJK
 _TRIES = 20
 
 
@@ -145,7 +145,7 @@ def _unseen(
     seen: set[frozenset[str]],
     generator: np.random.Generator,
 ) -> list[Row]:
-    """Take a row from each group's queue, so that no other example has the same rows if possible."""
+    """Take a row from each group's queue, rows that no other example joins if possible."""
     places = [0 for _ in groups]
     for attempt in range(_TRIES):
         chosen = frozenset(queues[g][i].id for g, i in zip(groups, places, strict=True))

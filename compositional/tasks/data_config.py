@@ -108,7 +108,9 @@ class DataConfig:
     @property
     def plans(self) -> tuple[RoundPlan, ...]:
         """The rounds in the order taught; `()` where a single round is read from two files."""
-        return parse_training_rounds(self.training_rounds) if self.training_rounds else ()
+        return (
+            parse_training_rounds(self.training_rounds) if self.training_rounds is not None else ()
+        )
 
     @property
     def adaptation_plans(self) -> tuple[RoundPlan, ...]:

@@ -58,20 +58,32 @@ class DataFiles:
     unanswerable: JsonObject | None
 
 
-def ensure_files(config: DataConfig, seed: int) -> DataFiles:
+def data_folder(config: DataConfig, seed: int) -> Path:
+    """Return the folder of a config's round files: the one named, or `data/<source>-seed<seed>`."""
+    if config.data_dir is not None:
+        return config.data_dir
+    slug = SourceName(config.source or DEFAULT_SOURCE, config.revision).slug
+    return Path("data") / f"{slug}-seed{seed if config.data_seed is None else config.data_seed}"
+
+
+def ensure_files(config: DataConfig, seed: int, *, exact: bool = False) -> DataFiles:
     """Return the files of a config with `training_rounds`; those that are missing are built.
 
     Args:
         config: What is asked for.
         seed: The run's seed, the data seed where the config has none.
+        exact: Whether values left at None mean their defaults in a named folder too, and files
+            made by hand are not taken.
 
     Raises:
         ConfigError: If what is asked for cannot be built.
         DataError: If files do not match what is asked for, or the source cannot be read.
     """
-    files = _RoundSets(config, seed)
+    takes_what_is_there = config.data_dir is not None and not exact
+    found = _settings_found(config) if takes_what_is_there else {}
+    files = _RoundSets(config, seed, found)
     manifests = iter(
-        ensure(files.folder, files.sets, files.build, accept_by_hand=files.is_folder_named)
+        ensure(files.folder, files.sets, files.build, accept_by_hand=takes_what_is_there)
     )
     adaptation = next(manifests) if config.adaptation_tools else None
     rounds = tuple(next(manifests) for _ in config.plans)
@@ -83,12 +95,11 @@ def ensure_files(config: DataConfig, seed: int) -> DataFiles:
 class _RoundSets:
     """The sets of one config, and the source that is read when the first of them is built."""
 
-    def __init__(self, config: DataConfig, seed: int) -> None:
-        self.is_folder_named = config.data_dir is not None
+    def __init__(self, config: DataConfig, seed: int, found: JsonObject) -> None:
+        self.folder = data_folder(config, seed)
         data_seed = seed if config.data_seed is None else config.data_seed
-        found = _settings_found(config) if self.is_folder_named else {}
         self.source_sha256 = _asked_sha256(config) or found.get("source_sha256")
-        values = {
+        values: JsonObject = {
             name: found.get(name, default)
             for name, default in _DEFAULTS.items()
             if getattr(config, name) in (None, ())
@@ -98,7 +109,6 @@ class _RoundSets:
         self.config = replace(config, data_seed=data_seed, test_one_call=one_call, **values)
         self.source = SourceName(str(self.config.source), self.config.revision)
         self.data_seed = data_seed
-        self.folder = config.data_dir or Path("data") / f"{self.source.slug}-seed{data_seed}"
         self._tools: SourceTools | None = None
         plans = [(0, plan) for plan in config.adaptation_plans]
         plans += list(enumerate(config.plans, start=1))

@@ -17,7 +17,20 @@ _JSON_TYPES = {
 }
 _JSON_TYPE = {written: name for name, all_ in _JSON_TYPES.items() for written in all_}
 _GENERIC = re.compile(r"(?P<outer>\w+)\s*\[(?P<inner>.*)\]")
-_KEPT = ("description", "enum", "default", "format", "maximum", "minimum", "maxItems", "minItems")
+_KEPT = (
+    "description",
+    "enum",
+    "default",
+    "format",
+    "maximum",
+    "minimum",
+    "maxItems",
+    "minItems",
+    "anyOf",
+    "oneOf",
+    "prefixItems",
+    "additionalProperties",
+)
 
 
 def type_schema(written: str) -> JsonObject:
@@ -51,9 +64,12 @@ def parameter_schema(definition: Any) -> JsonObject:
     if not isinstance(definition, dict):
         raise ValueError(f"a parameter's definition must be an object, not {definition!r:.60}")
     written = definition.get("type", "any")
-    if not isinstance(written, str):
-        raise ValueError(f"a parameter's type must be a string, not {written!r:.60}")
-    schema = type_schema(written.split(",")[0])
+    if isinstance(written, list) and all(isinstance(name, str) for name in written):
+        schema: JsonObject = {"type": [type_schema(name).get("type", name) for name in written]}
+    elif isinstance(written, str):
+        schema = type_schema(_without_optional(written))
+    else:
+        raise ValueError(f"a parameter's type must be a text, not {written!r:.60}")
     schema |= {key: definition[key] for key in _KEPT if key in definition}
     if isinstance(definition.get("properties"), dict):
         schema |= _object_members(definition)
@@ -98,8 +114,8 @@ def union_schema(schemas: Sequence[JsonObject]) -> JsonObject:
     first = distinct[0]
     if len(distinct) == 1:
         return first
-    types = {schema.get("type") for schema in distinct}
-    if types > {"integer"} and types <= {"integer", "number"}:
+    types = {canonical_json(schema.get("type")) for schema in distinct}
+    if types == {'"integer"', '"number"'}:
         united = first | {"type": "number"}
     elif len(types) > 1:
         return {key: first[key] for key in ("description",) if key in first}
@@ -137,5 +153,10 @@ def _object_members(definition: JsonObject) -> JsonObject:
 
 
 def _is_optional(definition: JsonObject) -> bool:
-    parts = str(definition.get("type", "")).lower().split(",")
-    return any(part.strip() == "optional" for part in parts[1:]) or parts[0].startswith("optional[")
+    written = str(definition.get("type", "")).strip().lower()
+    return written != _without_optional(written) or written.startswith("optional[")
+
+
+def _without_optional(written: str) -> str:
+    """Return a type as written less `, optional` and what follows it."""
+    return re.split(r",\s*optional\b", written, maxsplit=1, flags=re.IGNORECASE)[0].strip()

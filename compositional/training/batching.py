@@ -23,10 +23,12 @@ class TokenSequence:
     Attributes:
         prompt: Token ids that carry no loss.
         target: Token ids that carry the loss, the end token included.
+        num_calls: Calls in the target, for a curriculum.
     """
 
     prompt: tuple[int, ...]
     target: tuple[int, ...]
+    num_calls: int = 1
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,6 @@ class Lesson:
         sequences: The new rows.
         epochs: Passes over them.
         run: Settings, streams and counters.
-        order: A fixed order of rows, for a curriculum; None for a shuffle each epoch.
         replay: Past rows to add to each step; None for none.
         extra_loss: Returns a further loss of a step, added to that of the rows.
     """
@@ -48,7 +47,6 @@ class Lesson:
         sequences: Sequence[TokenSequence],
         epochs: int,
         run: RunContext,
-        order: Sequence[int] | None = None,
         replay: Replay | None = None,
         extra_loss: Callable[[int], Tensor] | None = None,
     ) -> None:
@@ -59,7 +57,8 @@ class Lesson:
         self.replay = replay
         self.extra_loss = extra_loss
         size = run.training.batch_size
-        self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, order)
+        ranks = [s.num_calls for s in sequences] if run.training.curriculum_learning else None
+        self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, ranks)
 
     def fit(
         self, groups: list[ParameterGroup], after_step: Callable[[], None] | None = None

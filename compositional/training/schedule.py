@@ -12,7 +12,7 @@ def plan_steps(
     batch_size: int,
     streams: Streams,
     key: str,
-    order: Sequence[int] | None = None,
+    ranks: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Return the row indices of every step of a training.
 
@@ -22,12 +22,16 @@ def plan_steps(
         batch_size: Rows a step; the last step of an epoch may have fewer.
         streams: The run's streams; each epoch has a shuffle of its own.
         key: What sets this training apart from others of the run.
-        order: A fixed order for every epoch (a curriculum) in place of the shuffles.
+        ranks: For a curriculum, a number for each row: lesser ones come first in every epoch, and
+            rows of one number in their own order. None for a shuffle each epoch.
     """
     steps: list[list[int]] = []
     for epoch in range(epochs):
         rng = streams.generator("order", key, epoch)
-        rows = list(order) if order is not None else [int(i) for i in rng.permutation(num_rows)]
+        if ranks is None:
+            rows = [int(index) for index in rng.permutation(num_rows)]
+        else:
+            rows = sorted(range(num_rows), key=ranks.__getitem__)
         steps += [rows[start : start + batch_size] for start in range(0, num_rows, batch_size)]
     return steps
 

@@ -26,6 +26,7 @@ CALLS = (Call("a", {"x": 1}), Call("b", {}))
         f"[{A}, {B}]\nThat is all.",
         f"Calls:\n```\n[\n  {A},\n  {B}\n]\n```",
         f"[{A},\n{B}",
+        f"[{A},\nand\n{B}]",
         json.dumps([json.loads(A), json.loads(B)], indent=2),
         f"[1] As the manual says:\n{A}\n{B}",
         f"[{A}]\n[{B}]",

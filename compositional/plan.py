@@ -1,0 +1,120 @@
+"""What a run would do: its rounds, steps and cells, with an estimate of the time.
+
+The estimate comes from this machine: one training step and one short batch of answers are timed
+on the model that the run would use, then multiplied by the tokens that it would see.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from compositional.columns import columns_of, due
+from compositional.config import RunConfig
+from compositional.generation.generate import generate
+from compositional.methods.prompts import text_sequence
+from compositional.models.language_model import LanguageModel
+from compositional.rounds import lessons
+from compositional.run_context import RunContext
+from compositional.runner import Prepared, prepare_run
+from compositional.streams import Streams
+from compositional.tasks.types import Example
+from compositional.training.batching import collate, response_loss
+
+TIMED_NEW_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How fast this machine works.
+
+    Attributes:
+        training_tokens_per_second: Tokens of rows, forward and backward.
+        seconds_per_batch_token: Seconds to decode one more token of a full batch.
+    """
+
+    training_tokens_per_second: float
+    seconds_per_batch_token: float
+
+
+def print_plan(configs: Sequence[RunConfig]) -> None:
+    """Print the plan of runs; the data is built and everything is checked on the way."""
+    rates: Rates | None = None
+    total = 0.0
+    for config in configs:
+        prepared = prepare_run(config)
+        if prepared.model is not None and rates is None:
+            rates = measure_rates(prepared, config)
+        lines, seconds = plan_lines(prepared, config, rates)
+        total += seconds
+        print("\n".join(lines))
+    print(f"{len(configs)} runs, about {_minutes(total)} on this machine at the most")
+
+
+def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
+    """Time one training step and one short batch of answers."""
+    model = prepared.model
+    assert model is not None
+    round_ = prepared.benchmark.rounds[0]
+    rows = [text_sequence(model, e) for e in round_.train[: config.training.batch_size]]
+    rows = rows or [text_sequence(model, round_.test[0])]
+    batch = collate(rows, model.chat.pad_id, model.device)
+    last_block = list(model.backbone.parameters())[-1]
+    embedding = next(iter(model.backbone.parameters()))
+    for parameter in (last_block, embedding):
+        parameter.requires_grad_(True)
+    started = time.monotonic()
+    response_loss(model.backbone, batch).backward()
+    training = int(batch.attention_mask.sum()) / (time.monotonic() - started)
+    for parameter in (last_block, embedding):
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    limit = replace(config.evaluation, max_new_tokens=TIMED_NEW_TOKENS)
+    context = RunContext(streams=Streams(config.seed), evaluation=limit)
+    examples = (round_.test * limit.batch_size)[: limit.batch_size]
+    prompts = [model.chat.prompt_ids(example.query) for example in examples]
+    started = time.monotonic()
+    generate(model, prompts, context, "timing")
+    return Rates(training, (time.monotonic() - started) / TIMED_NEW_TOKENS)
+
+
+def plan_lines(
+    prepared: Prepared, config: RunConfig, rates: Rates | None
+) -> tuple[list[str], float]:
+    """Return the plan of one run as lines, and its seconds."""
+    benchmark, method = prepared.benchmark, prepared.method
+    columns = columns_of(benchmark, config.evaluation.split)
+    lines = [f"{config.experiment}/{config.run}: method {config.method_name}"]
+    seconds = 0.0
+    for lesson in lessons(method, benchmark):
+        steps = -(-len(lesson.train) // config.training.batch_size) * lesson.epochs
+        tokens = _row_tokens(prepared.model, lesson.train) * lesson.epochs
+        lines.append(
+            f"  round {lesson.index} ({lesson.name}): {len(lesson.skills)} tools, "
+            f"{len(lesson.train)} rows x {lesson.epochs} epochs, {steps} steps, {tokens} tokens"
+        )
+        if rates is not None and hasattr(config.method, "lr"):
+            seconds += tokens / rates.training_tokens_per_second
+    num_rounds = len(benchmark.rounds)
+    cells = [
+        (row, column)
+        for row in range(num_rounds + 1)
+        for column in due(columns, row, num_rounds, config.evaluation)
+    ]
+    num_examples = sum(len(column.examples) for _, column in cells)
+    lines.append(f"  {len(cells)} cells, {num_examples} answers")
+    if rates is not None and prepared.model is not None:
+        batches = num_examples / config.evaluation.batch_size
+        seconds += batches * config.evaluation.max_new_tokens * rates.seconds_per_batch_token
+    lines.append(f"  about {_minutes(seconds)} at the most")
+    return lines, seconds
+
+
+def _row_tokens(model: LanguageModel | None, examples: Sequence[Example]) -> int:
+    if model is None:
+        return 0
+    rows = [text_sequence(model, example) for example in examples]
+    return sum(len(row.prompt) + len(row.target) for row in rows)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"

@@ -1,0 +1,141 @@
+"""Every figure of every method, with intervals from draws that all of them share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compositional.intervals import Figure, percentile_interval, unanimity_bound
+from compositional.report.loading import Experiment, RunView
+from compositional.resampling import ColumnResamples, Resamples
+from compositional.retention import average_accuracy
+from compositional.summary import (
+    CellFigure,
+    ExampleScores,
+    Resampled,
+    Summary,
+    figure,
+    resample_matrix,
+    summarise,
+)
+from compositional.tasks.scoring import HEADLINE_SCORES, SCORE_NAMES
+from compositional.tasks.types import JsonObject
+
+ORACLE, JOINT = "oracle", "joint"
+REPLAY_SETTINGS = ("use_replay_buffer", "replay_buffer_size", "replay_ratio")
+"""Settings that do not matter to a bound: it learns once, and has nothing to replay."""
+_IRRELEVANT_DATA = ("data_dir", "num_mixed", "num_unanswerable")
+
+
+class Draws:
+    """The bootstrap of an experiment: columns of the same examples share one draw.
+
+    Args:
+        seed: Of the stream `bootstrap`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._columns: dict[tuple[str, tuple[tuple[str, ...], ...]], ColumnResamples] = {}
+
+    def of(self, run: RunView) -> Resamples:
+        """Return the draws of a run's columns."""
+        columns = {
+            name: self._column(name, tuple(cell.base_ids)) for name, cell in run.examples.items()
+        }
+        return Resamples(columns)
+
+    def _column(self, name: str, base_ids: tuple[tuple[str, ...], ...]) -> ColumnResamples:
+        key = (name, base_ids)
+        if key not in self._columns:
+            self._columns[key] = Resamples.draw({name: base_ids}, self.seed).columns[name]
+        return self._columns[key]
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """All figures of one finished run.
+
+    Attributes:
+        run: The run.
+        resamples: The draws of its columns.
+        summaries: Matrix and figures by headline score; without those that a constant answer was
+            not chosen for.
+        last_row: Mean of the last row by score, of all scores that apply.
+    """
+
+    run: RunView
+    resamples: Resamples
+    summaries: dict[str, Summary]
+    last_row: dict[str, Figure]
+
+    def matrix(self, score_name: str) -> Resampled:
+        """Return a score's matrix, measured and resampled."""
+        return resample_matrix(self.run.cells, self.run.rounds, score_name, self.resamples)
+
+    def cell(self, row: int, column: str, score_name: str) -> CellFigure | None:
+        """Return any cell, those outside the matrix included; None where it was not measured."""
+        scores = self.run.cells.get((row, column), {}).get(score_name)
+        if scores is None or np.isnan(scores).all():
+            return None
+        applicable = scores[~np.isnan(scores)]
+        value, num_examples = float(applicable.mean()), len(applicable)
+        if (applicable == applicable[0]).all():
+            return CellFigure(value, num_examples, None, unanimity_bound(num_examples))
+        draws = self.resamples.cell_means(column, scores)
+        return CellFigure(value, num_examples, percentile_interval(draws), None)
+
+
+def all_figures(experiment: Experiment) -> list[MethodFigures]:
+    """Compute the figures of every finished run."""
+    draws = Draws(min(experiment.seeds))
+    return [_method_figures(run, experiment.finished, draws) for run in experiment.finished]
+
+
+def _method_figures(run: RunView, runs: Sequence[RunView], draws: Draws) -> MethodFigures:
+    resamples = draws.of(run)
+    single, joint = (_diagonal(bound_of(run, runs, kind)) for kind in (ORACLE, JOINT))
+    shown = [run.only_score] if run.only_score else list(SCORE_NAMES)
+    summaries = {
+        name: summarise(run.cells, run.rounds, name, resamples, single=single, joint=joint)
+        for name in HEADLINE_SCORES
+        if name in shown
+    }
+    last_row = {
+        name: figure(average_accuracy, resample_matrix(run.cells, run.rounds, name, resamples))
+        for name in shown
+    }
+    return MethodFigures(run, resamples, summaries, last_row)
+
+
+def bound_of(run: RunView, runs: Sequence[RunView], kind: str) -> RunView | None:
+    """Return the oracle or joint run of the same method, data, model and training, or None."""
+    for other in runs:
+        if (
+            other.method["name"] == kind
+            and _comparable(other.method.get("of", {})) == _comparable(run.method)
+            and _setting(other) == _setting(run)
+            and other.asks_the_same(run)
+        ):
+            return other
+    return None
+
+
+def _comparable(method: JsonObject) -> JsonObject:
+    return {key: value for key, value in method.items() if key not in REPLAY_SETTINGS}
+
+
+def _setting(run: RunView) -> tuple[object, ...]:
+    """Return what two runs must share beside the method for one to bound the other."""
+    data = {k: v for k, v in run.config["data"].items() if k not in _IRRELEVANT_DATA}
+    training = {k: v for k, v in run.config["training"].items() if k != "checkpoint_seconds"}
+    max_new_tokens = run.config["evaluation"]["max_new_tokens"]
+    return run.seed, run.config["model"], data, training, max_new_tokens
+
+
+def _diagonal(bound: RunView | None) -> dict[str, ExampleScores]:
+    """Return the scores of each round's column right after that round."""
+    if bound is None:
+        return {}
+    pairs = enumerate(bound.rounds, start=1)
+    return {name: bound.cells[i, name] for i, name in pairs if (i, name) in bound.cells}

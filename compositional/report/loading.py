@@ -1,0 +1,223 @@
+"""The runs of an experiment as a report sees them: read once, finished or not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compositional.columns import MIXED, ROUND, UNANSWERABLE
+from compositional.errors import ResultsError
+from compositional.files import read_json_lines
+from compositional.methods.registry import METHODS
+from compositional.results import FINISHED, RESULT, STARTED, Cell, RunFolder
+from compositional.summary import Cells
+from compositional.tasks.types import JsonObject
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as a report sees it.
+
+    Attributes:
+        name: Name of its folder.
+        files: The folder.
+        result: `result.json`.
+        is_published: Whether it stands among the published runs and not in the results.
+    """
+
+    name: str
+    files: RunFolder
+    result: JsonObject
+    is_published: bool
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every cell stands."""
+        return bool(self.result["status"] == FINISHED)
+
+    @property
+    def reason(self) -> str:
+        """Why the run has no result; empty where it has one."""
+        if self.is_finished:
+            return ""
+        if self.result["status"] == STARTED:
+            return "still running, or cut off: --resume goes on with it"
+        return str(self.result.get("reason", "no reason was kept"))
+
+    @property
+    def method(self) -> JsonObject:
+        """The method's settings."""
+        settings: JsonObject = self.result["method"]
+        return settings
+
+    @property
+    def method_title(self) -> str:
+        """The method's name, that of a bound with what it wraps: `oracle of lora`."""
+        names, method = [], self.method
+        while "of" in method:
+            names.append(method["name"])
+            method = method["of"]
+        return " of ".join([*names, method["name"]])
+
+    @property
+    def sees(self) -> list[str]:
+        """What the method is shown of a test example."""
+        shown, method = ["query"], self.method
+        while "of" in method:
+            shown += ["round"] if method["name"] == "oracle" else []
+            method = method["of"]
+        return shown + (["tools"] if method.get("use_ground_truth_tools") else [])
+
+    @property
+    def only_score(self) -> str | None:
+        """The one score that a constant answer is chosen for; None for all of them."""
+        return self.method.get("maximise")
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.result["seed"])
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any step was trained."""
+        return bool(self.result.get("budget", {}).get("steps", 0) > 0)
+
+    @property
+    def columns(self) -> list[JsonObject]:
+        """All columns, those of rounds first, as `result.json` describes them."""
+        columns: list[JsonObject] = self.result["columns"]
+        return columns
+
+    @property
+    def rounds(self) -> tuple[str, ...]:
+        """Names of the rounds' columns in the order taught."""
+        return tuple(column["name"] for column in self.columns if column["kind"] == ROUND)
+
+    @property
+    def has_mixed(self) -> bool:
+        """Whether a test set joins queries of different rounds."""
+        return any(column["kind"] == MIXED for column in self.columns)
+
+    @property
+    def has_unanswerable(self) -> bool:
+        """Whether there are queries that no tool answers."""
+        return any(column["kind"] == UNANSWERABLE for column in self.columns)
+
+    @cached_property
+    def cell_list(self) -> list[Cell]:
+        """All cells that stand."""
+        return self.files.cells()
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The scores of the examples of each cell."""
+        return {(cell.row, cell.column): cell.scores for cell in self.cell_list}
+
+    @cached_property
+    def examples(self) -> Mapping[str, Cell]:
+        """A cell of each column: its examples are those of the whole column."""
+        return {cell.column: cell for cell in self.cell_list}
+
+    @cached_property
+    def timings(self) -> dict[str, dict[str, Any]]:
+        """Seconds and memory by lesson and cell."""
+        return self.files.timings()
+
+    @cached_property
+    def drift(self) -> dict[int, float]:
+        """Mean drift in nats by row, where it was measured."""
+        return {int(row): value for row, value in self.files.drift().items()}
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Facts of process and machine."""
+        return self.files.environment()
+
+    @cached_property
+    def config(self) -> JsonObject:
+        """The resolved config."""
+        path = self.files.folder / "config.yaml"
+        try:
+            config: JsonObject = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ResultsError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        return config
+
+    def predictions(self, row: int, column: str) -> list[JsonObject] | None:
+        """Return the predictions of a cell, an object an example; None where they were not kept."""
+        path = self.files.folder / "predictions" / f"row{row}_{column}.jsonl"
+        return [line for _, line in read_json_lines(path)] if path.exists() else None
+
+    def asks_the_same(self, other: "RunView") -> bool:
+        """Whether both runs have the same test examples in the rounds' columns."""
+        return self.rounds == other.rounds and all(
+            self._ids(name) == other._ids(name) for name in self.rounds
+        )
+
+    def _ids(self, column: str) -> list[str] | None:
+        cell = self.examples.get(column)
+        return None if cell is None else cell.example_ids
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All runs of an experiment.
+
+    Attributes:
+        name: Name of its folder of results.
+        finished: Its finished runs, by method and name; at least one.
+        others: Runs that failed or are not finished.
+    """
+
+    name: str
+    finished: list[RunView]
+    others: list[RunView]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the finished runs."""
+        return sorted({run.seed for run in self.finished})
+
+
+def load_experiment(folder: Path, published: Path | None = None) -> Experiment:
+    """Read the runs of an experiment.
+
+    Args:
+        folder: `results/<experiment>`.
+        published: A folder of further runs of it. A finished run in the results goes before one
+            of the same name there, and that before one that is not finished.
+
+    Raises:
+        ResultsError: If there is no finished run.
+    """
+    runs = {run.name: run for run in _read_runs(folder, is_published=False)}
+    if published is not None:
+        for run in _read_runs(published, is_published=True):
+            if run.name not in runs or (run.is_finished and not runs[run.name].is_finished):
+                runs[run.name] = run
+    order = list(METHODS)
+    ordered = sorted(runs.values(), key=lambda run: (_place(run, order), run.name))
+    finished = [run for run in ordered if run.is_finished]
+    others = [run for run in ordered if not run.is_finished]
+    if not finished:
+        found = "; ".join(f"{run.name} {run.result['status']}: {run.reason}" for run in others)
+        raise ResultsError(
+            f"{folder} holds no finished run ({found or 'no run at all'}): "
+            "compositional run FILE.yaml makes one"
+        )
+    return Experiment(folder.resolve().name, finished, others)
+
+
+def _read_runs(folder: Path, *, is_published: bool) -> list[RunView]:
+    paths = sorted(path.parent for path in folder.glob(f"*/{RESULT}"))
+    files = [RunFolder(path) for path in paths]
+    return [RunView(f.folder.name, f, f.result(), is_published) for f in files]
+
+
+def _place(run: RunView, order: list[str]) -> int:
+    name = run.method["name"]
+    return order.index(name) if name in order else len(order)

@@ -1,0 +1,108 @@
+"""The tables of scores: nothing in them depends on when or where a run was made."""
+
+from collections.abc import Sequence
+
+from compositional.report.check import LearningCheck
+from compositional.report.figures import MethodFigures
+from compositional.report.formats import Entry, Table
+from compositional.report.labels import FIGURES, NOT_MEASURED, NOT_SHOWN, SCORE_TITLES
+from compositional.report.loading import Experiment
+from compositional.resampling import group_examples
+from compositional.tasks.scoring import SCORE_NAMES
+
+ALWAYS_SHOWN = 5
+"""The first figures of a table of methods stand there even where no run has them."""
+
+
+def interval_note(experiment: Experiment) -> str:
+    """Return what the intervals of a table cover."""
+    seeds = experiment.seeds
+    note = "In brackets: 95 % intervals, which cover the choice of test examples only"
+    if len(seeds) == 1:
+        return f"{note} (one seed, {seeds[0]})."
+    return f"{note}; each run has one seed."
+
+
+def methods_table(
+    experiment: Experiment, figures: Sequence[MethodFigures], score_name: str
+) -> Table:
+    """Return the table of methods of one headline score."""
+    shown = [method for method in figures if score_name in method.summaries]
+    names, lacking = [], []
+    for place, name in enumerate(FIGURES):
+        values = [method.summaries[score_name].figures[name].value for method in shown]
+        measured = any(value is not None for value in values)
+        (names if measured or place < ALWAYS_SHOWN else lacking).append(name)
+    rows: list[list[Entry]] = [
+        [
+            method.run.name,
+            ", ".join(method.run.sees),
+            *(method.summaries[score_name].figures[name] for name in names),
+        ]
+        for method in shown
+    ]
+    notes = [interval_note(experiment)]
+    notes += [
+        f"{FIGURES[name].title.capitalize()}: {NOT_MEASURED}; it needs {FIGURES[name].needs}."
+        for name in lacking
+    ]
+    heads = [FIGURES[name].title for name in names]
+    title = f"{SCORE_TITLES[score_name].capitalize()} of each method"
+    return Table(title, ["run", "sees", *heads], rows, notes)
+
+
+def scores_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table:
+    """Return every score of the last row."""
+    rows: list[list[Entry]] = [
+        [
+            method.run.name,
+            *(method.last_row.get(name, NOT_SHOWN) for name in SCORE_NAMES),
+            _num_nonempty(method),
+        ]
+        for method in figures
+    ]
+    header = ["run", *(SCORE_TITLES[name] for name in SCORE_NAMES), "n with arguments"]
+    notes = [interval_note(experiment)]
+    if any(method.run.only_score for method in figures):
+        notes.append("A constant answer is shown for the one score that it was chosen for.")
+    return Table("Every score, mean of the last row", header, rows, notes)
+
+
+def _num_nonempty(method: MethodFigures) -> Entry:
+    last = len(method.run.rounds)
+    cells = [method.cell(last, name, "argument_f1_nonempty") for name in method.run.rounds]
+    if method.run.only_score not in (None, "argument_f1_nonempty"):
+        return NOT_SHOWN
+    return sum(cell.num_examples for cell in cells if cell is not None)
+
+
+def columns_table(experiment: Experiment) -> Table:
+    """Return the test sets with their sizes."""
+    rows: dict[tuple[Entry, ...], None] = {}
+    for run in experiment.finished:
+        for column in run.columns:
+            cell = run.examples.get(column["name"])
+            groups: Entry = (
+                NOT_MEASURED if cell is None else int(group_examples(cell.base_ids).max()) + 1
+            )
+            entries = (column["name"], column["kind"], column["n"], column["num_base_queries"])
+            rows[*entries, groups] = None
+    header = ["test set", "kind", "n", "distinct base queries", "groups drawn"]
+    note = "Examples that share a base query are drawn together."
+    return Table("Test sets", header, list(rows), [note])
+
+
+def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Table:
+    """Return the check of every trained method against its floor."""
+    verdicts = {True: "yes", False: "no", None: NOT_MEASURED}
+    rows: list[list[Entry]] = [
+        [check.run, check.over_first_row, check.over_constant, verdicts[check.passes]]
+        for check in checks
+    ]
+    header = ["run", "diagonal minus row 0", "diagonal minus best constant", "learns"]
+    notes = [
+        "Tool F1 of the diagonal, pooled over rounds; paired over test examples. A method learns "
+        "where the lower ends of both intervals lie above 0.",
+        interval_note(experiment),
+    ]
+    return Table("Does it learn?", header, rows, notes)
