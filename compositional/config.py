@@ -148,7 +148,7 @@ def select_runs(
             raise ConfigError(f"the experiment has no run {run!r}; {did_you_mean(run, runs)}")
         chosen = [run] if run is not None else list(runs)
         return [merge(shared, {**(runs[name] or {}), "run": name}) for name in chosen]
-    settings = merge(shared, dict(runs[run] or {})) if run in runs else shared
+    settings = merge(shared, runs[run] or {}) if run is not None and run in runs else shared
     if method is not None and _method_name(settings) != method:
         settings = {**settings, "method": {"name": method}}
     name = run or (method if method is not None else settings.get("run"))
@@ -163,8 +163,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        if both and value.get("name", below.get("name")) == below.get("name"):
+        if not isinstance(below, Mapping) or not isinstance(value, Mapping):
+            result[key] = value
+        elif value.get("name", below.get("name")) == below.get("name"):
             result[key] = merge(below, value)
         else:
             result[key] = value

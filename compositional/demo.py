@@ -2,9 +2,9 @@
 
 from compositional.config import RunConfig
 from compositional.files import read_json_lines
+from compositional.methods.prompts import call_lines
 from compositional.results import RunFolder
 from compositional.tasks.benchmark import prepare
-from compositional.methods.prompts import call_lines
 
 
 def print_demo(folder: RunFolder, config: RunConfig, count: int) -> None:

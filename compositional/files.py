@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise CompositionalError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        try:
+        with suppress(NotADirectoryError):
             temporary.unlink(missing_ok=True)
-        except NotADirectoryError:
-            pass
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
-"""LoRA over disjoint tool ranges, round by round: `python -m compositional.lora_sequential`.
+"""LoRA over disjoint tool ranges, round by round.
 
-Also runs as a file. Flag names are the seed's; docs/flags.md lists both defaults.
+`python -m compositional.lora_sequential`, or as a file. Flag names are the seed's;
+docs/flags.md lists both defaults.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
-"""Memory tokens over disjoint tool ranges, round by round: `python -m compositional.main_sequential`.
+"""Memory tokens over disjoint tool ranges, round by round.
 
-Also runs as a file. Flag names are the seed's; docs/flags.md lists both defaults.
+`python -m compositional.main_sequential`, or as a file. Flag names are the seed's;
+docs/flags.md lists both defaults.
 """
 
 from collections.abc import Sequence

@@ -8,9 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from compositional.columns import columns_of, due
 from compositional.config import RunConfig
 from compositional.generation.generate import generate
+from compositional.methods.base import MethodConfig
 from compositional.methods.prompts import text_sequence
 from compositional.models.language_model import LanguageModel
 from compositional.rounds import lessons
@@ -42,8 +45,7 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
     total = 0.0
     for config in configs:
         prepared = prepare_run(config)
-        if prepared.model is not None and rates is None:
-            rates = measure_rates(prepared, config)
+        rates = rates or measure_rates(prepared, config)
         lines, seconds = plan_lines(prepared, config, rates)
         total += seconds
         print("\n".join(lines))
@@ -53,7 +55,6 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
 def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     """Time one training step and one short batch of answers."""
     model = prepared.model
-    assert model is not None
     round_ = prepared.benchmark.rounds[0]
     rows = [text_sequence(model, e) for e in round_.train[: config.training.batch_size]]
     rows = rows or [text_sequence(model, round_.test[0])]
@@ -63,7 +64,7 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     for parameter in (last_block, embedding):
         parameter.requires_grad_(True)
     started = time.monotonic()
-    response_loss(model.backbone, batch).backward()
+    torch.autograd.backward(response_loss(model.backbone, batch))
     training = int(batch.attention_mask.sum()) / (time.monotonic() - started)
     for parameter in (last_block, embedding):
         parameter.requires_grad_(False)
@@ -77,9 +78,7 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     return Rates(training, (time.monotonic() - started) / TIMED_NEW_TOKENS)
 
 
-def plan_lines(
-    prepared: Prepared, config: RunConfig, rates: Rates | None
-) -> tuple[list[str], float]:
+def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[list[str], float]:
     """Return the plan of one run as lines, and its seconds."""
     benchmark, method = prepared.benchmark, prepared.method
     columns = columns_of(benchmark, config.evaluation.split)
@@ -92,7 +91,7 @@ def plan_lines(
             f"  round {lesson.index} ({lesson.name}): {len(lesson.skills)} tools, "
             f"{len(lesson.train)} rows x {lesson.epochs} epochs, {steps} steps, {tokens} tokens"
         )
-        if rates is not None and hasattr(config.method, "lr"):
+        if trains(config.method):
             seconds += tokens / rates.training_tokens_per_second
     num_rounds = len(benchmark.rounds)
     cells = [
@@ -102,16 +101,19 @@ def plan_lines(
     ]
     num_examples = sum(len(column.examples) for _, column in cells)
     lines.append(f"  {len(cells)} cells, {num_examples} answers")
-    if rates is not None and prepared.model is not None:
-        batches = num_examples / config.evaluation.batch_size
-        seconds += batches * config.evaluation.max_new_tokens * rates.seconds_per_batch_token
+    batches = num_examples / config.evaluation.batch_size
+    seconds += batches * config.evaluation.max_new_tokens * rates.seconds_per_batch_token
     lines.append(f"  about {_minutes(seconds)} at the most")
     return lines, seconds
 
 
-def _row_tokens(model: LanguageModel | None, examples: Sequence[Example]) -> int:
-    if model is None:
-        return 0
+def trains(method: MethodConfig) -> bool:
+    """Whether a method takes gradient steps; a bound does where what it wraps does."""
+    inner = getattr(method, "of", method)
+    return hasattr(inner, "lr")
+
+
+def _row_tokens(model: LanguageModel, examples: Sequence[Example]) -> int:
     rows = [text_sequence(model, example) for example in examples]
     return sum(len(row.prompt) + len(row.target) for row in rows)
 

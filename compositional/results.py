@@ -28,6 +28,7 @@ from compositional.errors import ResultsError
 from compositional.files import read_json, write_json, write_json_lines, write_text
 from compositional.run_context import RunContext
 from compositional.tasks.types import Prediction, Round
+from compositional.tracking import NoTracker, Tracker
 
 SCHEMA_VERSION = 1
 STARTED, FINISHED, FAILED = "started", "finished", "failed"
@@ -67,10 +68,12 @@ class RunFolder:
 
     Args:
         folder: `results/<experiment>/<run>`.
+        tracker: Told of everything that was written; None for nobody.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tracker: Tracker | None = None) -> None:
         self.folder = folder
+        self.tracker = tracker or NoTracker()
 
     def status(self) -> str | None:
         """Return the run's status, or None where there is no run."""
@@ -163,15 +166,17 @@ class RunFolder:
         }
         write_json(self._path("timings", row, column, ".json"), timing)
         names = list(dict.fromkeys(name for example in scores for name in example))
+        by_name = {name: [example.get(name) for example in scores] for name in names}
         cell = {
             "row": row,
             "column": column.name,
             "example_ids": [example.id for example in column.examples],
             "base_ids": [list(example.base_ids) for example in column.examples],
             "num_calls": [len(example.steps or ()) for example in column.examples],
-            "scores": {name: [example.get(name) for example in scores] for name in names},
+            "scores": by_name,
         }
         write_json(self._path("scores", row, column, ".json"), cell)
+        self.tracker.cell(row, column.name, _means(by_name))
 
     def write_training(self, lesson: Round, run: RunContext, seconds: float) -> None:
         """Write the losses and the time of a lesson."""
@@ -180,6 +185,8 @@ class RunFolder:
         if losses:
             write_json(self.folder / "training" / name, losses)
             run.losses.clear()
+            for values in losses.values():
+                self.tracker.losses(lesson.name, values)
         timing = {"seconds": seconds, "peak_memory_bytes": peak_memory_bytes()}
         write_json(self.folder / "timings" / name, timing)
 
@@ -207,6 +214,7 @@ class RunFolder:
         result["drift"] = self.drift()
         result["budget"] = run.budget.counters()
         self._write_result(result)
+        self.tracker.finish(result)
 
     def fail(self, reason: str) -> None:
         """Call the run failed, with its reason; what stands is kept."""
@@ -255,6 +263,12 @@ class RunFolder:
     def timings(self) -> dict[str, dict[str, Any]]:
         """Return the timings by file name."""
         return {p.stem: read_json(p) for p in sorted((self.folder / "timings").glob("*.json"))}
+
+
+def _means(scores: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
+    """Return the mean of each score over the examples to which it applies."""
+    applicable = {name: [v for v in values if v is not None] for name, values in scores.items()}
+    return {name: float(np.mean(values)) for name, values in applicable.items() if values}
 
 
 def _prediction_json(prediction: Prediction) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from compositional.rounds import run_rounds
 from compositional.run_context import Progress, RunContext
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark, prepare
+from compositional.tracking import build_tracker
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,12 @@ class Prepared:
 
     Attributes:
         benchmark: The rounds.
-        model: The model; None for a method that needs none.
+        model: The model.
         method: Built, nothing learned.
     """
 
     benchmark: Benchmark
-    model: LanguageModel | None
+    model: LanguageModel
     method: Method
 
 
@@ -41,11 +42,8 @@ def prepare_run(config: RunConfig) -> Prepared:
         CompositionalError: If anything is missing, malformed or contradictory.
     """
     benchmark = prepare(config.data, config.seed)
-    model = None
-    if config.method.needs_model:
-        model = LanguageModel(
-            load_model(config.model), config.model.system_message, config.model.max_length
-        )
+    loaded = load_model(config.model)
+    model = LanguageModel(loaded, config.model.system_message, config.model.max_length)
     method = config.method.build(model, benchmark)
     if benchmark.adaptation is not None and not method.traits.learns_adaptation:
         raise ConfigError(
@@ -80,13 +78,14 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
         prepared = prepare_run(config)
         identity = {
             "config": config.sha256(),
-            "model": prepared.model.sha256 if prepared.model is not None else "none",
+            "model": prepared.model.sha256,
             "data": prepared.benchmark.manifest_sha256,
         }
         if status is None:
             _begin(config, folder, checkpoints, prepared, identity)
         else:
             folder.check_identity(identity)
+        folder.tracker = build_tracker(config)
         context = RunContext(
             streams=Streams(config.seed),
             name=config.run,
@@ -96,7 +95,10 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
             answers=AnswerStore(config.output.results_dir / config.experiment / ".answers"),
             progress=Progress(config.run, enabled=progress),
         )
-        _teach(config, folder, checkpoints, prepared, context)
+        try:
+            _teach(config, folder, checkpoints, prepared, context)
+        finally:
+            folder.tracker.close()
     return folder
 
 
@@ -128,8 +130,7 @@ def _begin(
             f"{checkpoints.folder} holds states of a run whose results are gone: remove it, or "
             "choose another --run"
         )
-    device = prepared.model.device if prepared.model is not None else "cpu"
-    environment = describe_environment(device)
+    environment = describe_environment(prepared.model.device)
     columns = columns_of(prepared.benchmark, config.evaluation.split)
     folder.start(config, identity, columns, environment)
 
@@ -145,7 +146,6 @@ def _teach(
     probe = None
     try:
         if config.evaluation.drift and prepared.method.model is not None:
-            assert prepared.model is not None
             probe = DriftProbe(prepared.model, context)
         run_rounds(prepared.method, prepared.benchmark, context, folder, checkpoints, probe)
     except Exception as error:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from compositional.errors import ResultsError
-from compositional.files import atomic_path, canonical_json
+from compositional.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def save_state(path: Path, state: State) -> None:
         save_file(
             {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()},
             temporary,
-            metadata={"json": canonical_json(state.metadata)},
+            metadata={"json": json.dumps(state.metadata, ensure_ascii=False)},
         )
 
 

@@ -7,7 +7,8 @@ chooses a memory row: decoding with ground-truth tools, inside the cached loop.
 
 import copy
 from collections.abc import Sequence
-from os.path import commonprefix
+from itertools import takewhile
+from typing import Any, cast
 
 import torch
 import transformers
@@ -132,7 +133,9 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
     """
     if len(prompts) < 2:
         return []
-    prefix = list(commonprefix([list(prompt)[:-1] for prompt in prompts]))
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    pairs = zip(first[:-1], last[:-1], strict=False)
+    prefix = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     return prefix if len(prefix) >= MIN_SHARED_PREFIX_TOKENS else []
 
 
@@ -179,7 +182,7 @@ def _decode_batch(
         pad_token_id=pad_id,
         use_cache=True,
     )
-    output = model.backbone.generate(
+    output: Tensor = cast(Any, model.backbone).generate(
         input_ids=ids.to(model.device),
         attention_mask=mask.to(model.device),
         generation_config=settings,

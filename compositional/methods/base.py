@@ -29,15 +29,17 @@ class Traits:
 
 
 class Method(Protocol):
-    """A way of teaching a language model new skills.
+    """A way of teaching a language model new skills."""
 
-    Attributes:
-        traits: What the loop and the tables must know of it.
-        model: The model that answers, for measuring drift; None where there is not one model.
-    """
+    @property
+    def traits(self) -> Traits:
+        """What the loop and the tables must know of it."""
+        ...
 
-    traits: Traits
-    model: LanguageModel | None
+    @property
+    def model(self) -> LanguageModel | None:
+        """The model that answers, for measuring drift; None where there is not one model."""
+        ...
 
     def learn(self, round_: Round, run: RunContext) -> None:
         """Learn a round. Called once a round, in order; index 0 is the adaptation lesson.
@@ -60,14 +62,7 @@ class Method(Protocol):
 
 
 class MethodConfig(Protocol):
-    """The settings of a method: a frozen dataclass that builds it.
-
-    Attributes:
-        needs_model: Whether a language model has to be loaded for it.
-    """
-
-    @property
-    def needs_model(self) -> bool: ...
+    """The settings of a method: a frozen dataclass that builds it."""
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> Method:
         """Build the method, and refuse before any training what cannot work.

@@ -29,11 +29,6 @@ class JointConfig:
 
     of: MethodConfig
 
-    @property
-    def needs_model(self) -> bool:
-        """Whether the wrapped method needs a language model."""
-        return self.of.needs_model
-
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Joint":
         """Build the bound around its method."""
         return Joint(self.of.build(model, benchmark), benchmark.rounds)
@@ -48,11 +43,6 @@ class OracleConfig:
     """
 
     of: MethodConfig
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether the wrapped method needs a language model."""
-        return self.of.needs_model
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Oracle":
         """Build the bound around its method."""

@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -33,9 +32,8 @@ class ConstantConfig:
     """
 
     maximise: str = "tool_f1"
-    needs_model: ClassVar[bool] = False
 
-    def build(self, model: LanguageModel | None, benchmark: Benchmark) -> "Constant":
+    def build(self, model: LanguageModel, benchmark: Benchmark) -> "Constant":
         """Build the method."""
         if self.maximise not in SCORE_NAMES:
             raise ConfigError(

@@ -6,7 +6,7 @@ All prompts of a cell share the part before the query, so it is computed once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from compositional.errors import ConfigError
 from compositional.files import canonical_json
@@ -32,7 +32,6 @@ class IclConfig:
 
     demonstrations: int = 0
     tool_format: str = "compact"
-    needs_model: ClassVar[bool] = True
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Icl":
         """Build the method; the prompt with all rounds' tools must fit the model's window."""

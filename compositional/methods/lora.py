@@ -7,7 +7,6 @@ baseline of continual learning: a reservoir of past rows, an exact share of ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from compositional.errors import ConfigError, did_you_mean
 from compositional.files import canonical_json
@@ -50,7 +49,6 @@ class LoraConfig:
     use_replay_buffer: bool = False
     replay_buffer_size: int = 1000
     replay_ratio: float = 0.2
-    needs_model: ClassVar[bool] = True
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Lora":
         """Build the method; every training row must fit the model's window."""
@@ -108,9 +106,7 @@ class Lora:
         if self.buffer.examples:
             past = [text_sequence(self.model, example) for example in self.buffer.examples]
             replay = Replay(past, exact_ratio(self.config.replay_ratio))
-        lesson = Lesson(
-            key, self.model, rows, round_.epochs, run, replay
-        )
+        lesson = Lesson(key, self.model, rows, round_.epochs, run, replay)
         self.lora.train()
         lesson.fit(
             [ParameterGroup(self.lora.named_parameters(), self.config.lr, self.config.weight_decay)]
@@ -139,4 +135,3 @@ class Lora:
         self.num_learned = state.metadata["num_learned"]
         self.buffer.num_offered = state.metadata["num_offered"]
         self.buffer.examples = [example_from_json(value) for value in state.metadata["buffer"]]
-

@@ -8,7 +8,6 @@ which the backbone is frozen or merged for good (algorithm 1).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -69,7 +68,6 @@ class MemoryTokensConfig:
     lora_weight_decay: float = 0.01
     rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
     use_ground_truth_tools: bool = False
-    needs_model: ClassVar[bool] = True
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "MemoryTokens":
         """Build the method; every training row must fit the model's window."""
@@ -174,13 +172,14 @@ class MemoryTokens:
 
     def _initial_rows(self, skills: Sequence[Skill], key: str, run: RunContext) -> Tensor:
         """Return the first values of new rows, [c, d]."""
-        weight = self.model.backbone.get_input_embeddings().weight
+        weight = self.model.embedding
         if self.config.init == "mean":
             return weight.float().mean(dim=0).expand(len(skills), -1)
         if self.config.init == "orthogonal":
             rng = run.streams.generator("orthogonal rows", key)
             normal = torch.from_numpy(rng.standard_normal((weight.shape[1], len(skills))))
-            return torch.linalg.qr(normal).Q.T.float().to(weight.device)
+            orthogonal: Tensor = torch.linalg.qr(normal).Q.T
+            return orthogonal.float().to(weight.device)
         texts = [f"{skill.name}: {skill.description}" for skill in skills]
         return torch.stack([self.model.mean_embedding(text) for text in texts])
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from compositional.errors import ConfigError
 from compositional.files import canonical_json
@@ -32,7 +31,6 @@ class RagConfig:
     k: int = 3
     dense_model: str = ""
     tool_format: str = "compact"
-    needs_model: ClassVar[bool] = True
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Rag":
         """Build the method; the prompts with all rounds' tools taught must fit the window."""

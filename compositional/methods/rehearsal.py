@@ -85,7 +85,7 @@ class RoutingMemory:
         size = min(self.settings.vectors_per_step, len(self.targets))
         chosen = torch.from_numpy(rng.choice(len(self.targets), size, replace=False))
         hidden = self.vectors[chosen].to(model.device, model.backbone.dtype)
-        logits = model.backbone.get_output_embeddings()(hidden).float()
+        logits = model.head(hidden).float()
         targets = self.targets[chosen].to(model.device)
         return self.settings.weight * functional.cross_entropy(logits, targets)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
@@ -17,8 +16,6 @@ from compositional.tasks.types import Example, Prediction, Round
 @dataclass(frozen=True)
 class ZeroShotConfig:
     """Zero-shot; it has no settings."""
-
-    needs_model: ClassVar[bool] = True
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "ZeroShot":
         """Build the method; every prompt must fit the model's window."""

@@ -5,7 +5,6 @@ trained tensors only and no backbone weight.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
@@ -87,7 +86,7 @@ class LoraStack:
                 )
         return PeftLoraConfig(
             r=self.settings.rank,
-            lora_alpha=self.settings.alpha,
+            lora_alpha=self.settings.alpha,  # type: ignore[arg-type]  # peft only divides it
             lora_dropout=self.settings.dropout,
             target_modules=modules,
             layers_to_transform=layers or None,
@@ -104,14 +103,13 @@ class LoraStack:
         return dict(sorted(named.items()))
 
     def train(self) -> None:
-        """Make the attached adapter trainable, with dropout."""
+        """Switch the attached adapter's dropout on, and make its tensors fp32."""
         for parameter in self.named_parameters().values():
-            parameter.requires_grad_(True)
             parameter.data = parameter.data.float()
         self._set_dropout(training=True)
 
     def freeze(self) -> None:
-        """Make the attached adapter constant, without dropout."""
+        """Make the attached adapter constant: no gradients, no dropout."""
         for parameter in self.named_parameters().values():
             parameter.requires_grad_(False)
         self._set_dropout(training=False)
@@ -183,8 +181,8 @@ class LoraStack:
                 groups.setdefault(f"merged.{index}", {})[name] = tensor
             elif head == "adapter":
                 groups.setdefault("adapter", {})[name] = tensor
-        for index in range(sum(key.startswith("merged.") for key in groups)):
-            self._attach_with(groups[f"merged.{index}"])
+        for place in range(sum(key.startswith("merged.") for key in groups)):
+            self._attach_with(groups[f"merged.{place}"])
             self.merge()
         if "adapter" in groups:
             self._attach_with(groups["adapter"])

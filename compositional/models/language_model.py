@@ -1,9 +1,10 @@
 """A frozen backbone with its tokenizer, its chat template and what a method attached to it."""
 
 import hashlib
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compositional.errors import ModelError
 from compositional.models.adapters import LoraSettings, LoraStack
@@ -33,7 +34,7 @@ class LanguageModel:
         self.window_tokens = min(loaded.window_tokens or UNLIMITED, max_length or UNLIMITED)
         self.device = loaded.device
         self.stop_ids = self._find_stop_ids()
-        self.num_text_ids = int(self.backbone.get_input_embeddings().weight.shape[0])
+        self.num_text_ids = int(self.embedding.shape[0])
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
 
@@ -44,10 +45,19 @@ class LanguageModel:
         others = eos if isinstance(eos, list) else [] if eos is None else [eos]
         return list(dict.fromkeys([self.chat.end_id, *others]))
 
+    @property
+    def embedding(self) -> Tensor:
+        """The backbone's own input embedding, [V, d]."""
+        return cast(Tensor, self.backbone.get_input_embeddings().weight)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Return the logits of hidden states [..., d] over vocabulary and rows, [..., V + m]."""
+        logits: Tensor = cast(nn.Module, self.backbone.get_output_embeddings())(hidden)
+        return logits
+
     def add_rows(self, *, decoupled: bool) -> MemoryRows:
         """Extend the vocabulary by memory rows, none of them yet."""
-        hidden_size = int(self.backbone.get_input_embeddings().weight.shape[1])
-        self.rows = MemoryRows(hidden_size, decoupled, self.device)
+        self.rows = MemoryRows(int(self.embedding.shape[1]), decoupled, self.device)
         attach_rows(self.backbone, self.rows)
         return self.rows
 
@@ -104,7 +114,7 @@ class LanguageModel:
                 run.append(token)
                 continue
             if run:
-                parts.append(self.tokenizer.decode(run, skip_special_tokens=False))
+                parts.append(str(self.tokenizer.decode(run, skip_special_tokens=False)))
                 run = []
             if token is not None and self.rows is not None:
                 parts.append(f"<|{self.rows.names[token - self.num_text_ids]}|>")
@@ -114,5 +124,4 @@ class LanguageModel:
     def mean_embedding(self, text: str) -> Tensor:
         """Return the mean of the input embeddings of a text's tokens, [d], in fp32."""
         ids = self.chat.target_ids(text)
-        weight = self.backbone.get_input_embeddings().weight
-        return weight[torch.tensor(ids, device=weight.device)].float().mean(dim=0)
+        return self.embedding[torch.tensor(ids, device=self.device)].float().mean(dim=0)

@@ -8,6 +8,7 @@ parameters, so an optimiser never sees an old row and a step costs no full-vocab
 """
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -124,13 +125,13 @@ class ExtendedEmbedding(nn.Module):
         super().__init__()
         self.base = base
         self.rows = rows
-        self.weight = base.weight
-        self.num_text_ids = int(base.weight.shape[0])
+        self.weight = cast(nn.Parameter, base.weight)
+        self.num_text_ids = int(self.weight.shape[0])
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the embeddings of ids, [..., d], in the backbone's dtype."""
         matrix = self.rows.matrix("input")
-        text = self.base(ids.clamp(max=self.num_text_ids - 1))
+        text: Tensor = self.base(ids.clamp(max=self.num_text_ids - 1))
         if matrix.shape[0] == 0:
             return text
         embedded = functional.embedding((ids - self.num_text_ids).clamp(min=0), matrix)
@@ -151,11 +152,11 @@ class ExtendedHead(nn.Module):
         super().__init__()
         self.base = base
         self.rows = rows
-        self.weight = base.weight
+        self.weight = cast(nn.Parameter, base.weight)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return logits, [..., V + m], the rows' part computed in fp32."""
-        text = self.base(hidden)
+        text: Tensor = self.base(hidden)
         matrix = self.rows.matrix("head")
         if matrix.shape[0] == 0:
             return text

@@ -8,7 +8,13 @@ from compositional.columns import MIXED, UNANSWERABLE
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table, entry_text, number
-from compositional.report.labels import NOT_MEASURED, NOT_SHOWN, RETENTION_FORMULA, SCORE_TITLES
+from compositional.report.labels import (
+    NOT_MEASURED,
+    NOT_SHOWN,
+    RETENTION_FORMULA,
+    SCORE_TITLES,
+    capitalised,
+)
 from compositional.summary import AgeFigure, CellFigure
 from compositional.tasks.averages import mean
 from compositional.tasks.scoring import HEADLINE_SCORES, NO_CALL
@@ -49,7 +55,7 @@ def num_calls_table(figures: Sequence[MethodFigures], score_name: str) -> Table:
         each = [Figure(values.get(num_calls), None) for num_calls in numbers]
         rows.append([name, *each, Figure(mean(list(values.values())), None)])
     heads = [f"{num_calls} call{'s' if num_calls > 1 else ''}" for num_calls in numbers]
-    title = f"{SCORE_TITLES[score_name].capitalize()} by number of calls, last row"
+    title = f"{capitalised(SCORE_TITLES[score_name])} by number of calls, last row"
     note = "Means over the examples of all rounds; the last column weighs each number alike."
     return Table(title, ["run", *heads, "mean over numbers of calls"], rows, [note])
 

@@ -113,3 +113,8 @@ NOT_SHOWN = "–"
 def row_title(row: int) -> str:
     """Return what a row of the matrix is called: `before`, `after round 1`."""
     return f"after round {row}" if row else "before"
+
+
+def capitalised(text: str) -> str:
+    """Return a text with its first letter as a capital and the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -6,18 +6,24 @@ from compositional.files import canonical_json
 from compositional.intervals import ENOUGH_SEEDS, Figure, paired_seed_figure, seed_figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table, number
-from compositional.report.labels import FIGURES, NOT_MEASURED, SCORE_TITLES
+from compositional.report.labels import (
+    FIGURES,
+    NOT_MEASURED,
+    NOT_SHOWN,
+    SCORE_TITLES,
+    capitalised,
+)
 from compositional.report.loading import RunView
 
-_PER_SEED_DATA = ("data_dir", "data_seed", "training_rounds")
+FIGURE_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
 
-Key = tuple[int, tuple[str, ...]]
-"""Seed and order of rounds."""
+Group = dict[tuple[int, tuple[str, ...]], MethodFigures]
+"""Runs of the same settings, by seed and order of rounds."""
 
 
-def seed_groups(figures: Sequence[MethodFigures]) -> list[dict[Key, MethodFigures]]:
+def seed_groups(figures: Sequence[MethodFigures]) -> list[Group]:
     """Group runs of the same settings; those of one group differ in seed or order of rounds."""
-    groups: dict[str, dict[Key, MethodFigures]] = {}
+    groups: dict[str, Group] = {}
     for method in figures:
         key = (method.run.seed, method.run.rounds)
         groups.setdefault(_settings(method.run), {})[key] = method
@@ -25,8 +31,9 @@ def seed_groups(figures: Sequence[MethodFigures]) -> list[dict[Key, MethodFigure
 
 
 def _settings(run: RunView) -> str:
-    data = {k: v for k, v in run.config["data"].items() if k not in _PER_SEED_DATA}
-    rounds = sorted(run.rounds)
+    ignored = ("data_dir", "training_rounds")
+    data = {key: value for key, value in run.config["data"].items() if key not in ignored}
+    rounds = sorted((run.config["data"]["training_rounds"] or "").split(","))
     rest = [run.config[section] for section in ("model", "training", "evaluation")]
     return canonical_json([run.method, rounds, data, rest])
 
@@ -37,47 +44,39 @@ def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
     groups = [group for group in seed_groups(shown) if len(group) > 1]
     if not groups:
         return None
-    reference = groups[0]
-    rows = [_row(group, reference, score_name) for group in groups]
-    title = f"{SCORE_TITLES[score_name].capitalize()} across seeds"
-    first = _title(reference)
-    header = [
-        "runs", "runs in the mean", *(FIGURES[name].title for name in _NAMES),
-        f"average accuracy minus {first}", "spread over orders",
-    ]  # fmt: skip
+    first = _title(groups[0])
+    heads = [FIGURES[name].title for name in FIGURE_NAMES]
+    header = ["runs", "seeds", *heads, f"average accuracy minus {first}", "spread over orders"]
     notes = [
-        "Means over runs; in brackets 95 % t intervals over their figures. The difference is "
-        f"paired with {first} by seed and order of rounds. Spread: largest minus smallest mean of "
-        "an order of rounds."
+        "Means over seeds, each the mean of its orders of rounds; in brackets 95 % t intervals "
+        f"over the seeds. The difference is paired with {first} by seed. Spread: the largest "
+        "minus the smallest mean of an order.",
     ]
-    return Table(title, header, rows, notes)
+    rows = [_row(group, groups[0], score_name) for group in groups]
+    return Table(f"{capitalised(SCORE_TITLES[score_name])} across seeds", header, rows, notes)
 
 
-_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
-
-
-def _row(
-    group: dict[Key, MethodFigures], reference: dict[Key, MethodFigures], score_name: str
-) -> list[Entry]:
-    words = f"{len(group)}, too few seeds" if len(_seeds(group)) < ENOUGH_SEEDS else len(group)
-    over_seeds = [_mean([_value(m, score_name, name) for m in group.values()]) for name in _NAMES]
-    shared = [key for key in group if key in reference]
-    pairs = [
-        [_value(side[key], score_name, "average_accuracy") for key in shared]
-        for side in (group, reference)
+def _row(group: Group, reference: Group, score_name: str) -> list[Entry]:
+    seeds = _by_seed(group, score_name, "average_accuracy")
+    others = _by_seed(reference, score_name, "average_accuracy")
+    is_few = len(seeds) < ENOUGH_SEEDS
+    difference: Entry = NOT_SHOWN
+    if group is not reference:
+        shared = [seed for seed in seeds if seed in others]
+        pairs = [
+            (a, b) for s in shared if (a := seeds[s]) is not None and (b := others[s]) is not None
+        ]
+        difference = paired_seed_figure([a for a, _ in pairs], [b for _, b in pairs])
+    return [
+        _title(group),
+        f"{len(seeds)}, too few seeds" if is_few else len(seeds),
+        *(_over_seeds(_by_seed(group, score_name, name)) for name in FIGURE_NAMES),
+        difference,
+        _spread(group, score_name),
     ]
-    first, second = ([v for v in side if v is not None] for side in pairs)
-    is_paired = group is not reference and len(first) == len(second) == len(shared)
-    difference = paired_seed_figure(first, second) if is_paired else Figure(None, None)
-    between: Entry = "–" if group is reference else difference
-    return [_title(group), words, *over_seeds, between, _spread(group, score_name)]
 
 
-def _seeds(group: dict[Key, MethodFigures]) -> set[int]:
-    return {seed for seed, _ in group}
-
-
-def _title(group: dict[Key, MethodFigures]) -> str:
+def _title(group: Group) -> str:
     names = [method.run.name for method in group.values()]
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
@@ -86,19 +85,34 @@ def _value(method: MethodFigures, score_name: str, figure_name: str) -> float | 
     return method.summaries[score_name].figures[figure_name].value
 
 
-def _mean(values: Sequence[float | None]) -> Figure:
-    """Return the mean over runs; not measured where one of them lacks the figure."""
-    measured = [value for value in values if value is not None]
-    return seed_figure(measured) if len(measured) == len(values) else Figure(None, None)
+def _means(values: dict[int, list[float | None]]) -> dict[int, float | None]:
+    means: dict[int, float | None] = {}
+    for key, listed in values.items():
+        known = [value for value in listed if value is not None]
+        means[key] = sum(known) / len(known) if len(known) == len(listed) else None
+    return means
 
 
-def _spread(group: dict[Key, MethodFigures], score_name: str) -> str:
+def _by_seed(group: Group, score_name: str, figure_name: str) -> dict[int, float | None]:
+    """Return a figure of each seed, the mean over its orders; None where one lacks it."""
+    values: dict[int, list[float | None]] = {}
+    for (seed, _), method in group.items():
+        values.setdefault(seed, []).append(_value(method, score_name, figure_name))
+    return _means(values)
+
+
+def _over_seeds(values: dict[int, float | None]) -> Figure:
+    """Return the mean over seeds; not measured where one of them lacks the figure."""
+    known = [value for value in values.values() if value is not None]
+    return seed_figure(known) if len(known) == len(values) else Figure(None, None)
+
+
+def _spread(group: Group, score_name: str) -> str:
     """Return how far the means of the orders of rounds lie apart."""
-    orders: dict[tuple[str, ...], list[float]] = {}
+    orders = sorted({order for _, order in group})
+    values: dict[int, list[float | None]] = {}
     for (_, order), method in group.items():
         value = _value(method, score_name, "average_accuracy")
-        if value is None:
-            return NOT_MEASURED
-        orders.setdefault(order, []).append(value)
-    means = [sum(values) / len(values) for values in orders.values()]
-    return number(max(means) - min(means)) if len(means) > 1 else NOT_MEASURED
+        values.setdefault(orders.index(order), []).append(value)
+    means = [value for value in _means(values).values() if value is not None]
+    return number(max(means) - min(means)) if len(means) == len(orders) > 1 else NOT_MEASURED

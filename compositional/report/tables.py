@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from compositional.report.check import LearningCheck
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
-from compositional.report.labels import FIGURES, NOT_MEASURED, NOT_SHOWN, SCORE_TITLES
+from compositional.report.labels import (
+    FIGURES,
+    NOT_MEASURED,
+    NOT_SHOWN,
+    SCORE_TITLES,
+    capitalised,
+)
 from compositional.report.loading import Experiment
 from compositional.resampling import group_examples
 from compositional.tasks.scoring import SCORE_NAMES
@@ -43,11 +49,11 @@ def methods_table(
     ]
     notes = [interval_note(experiment)]
     notes += [
-        f"{FIGURES[name].title.capitalize()}: {NOT_MEASURED}; it needs {FIGURES[name].needs}."
+        f"{capitalised(FIGURES[name].title)}: {NOT_MEASURED}; it needs {FIGURES[name].needs}."
         for name in lacking
     ]
     heads = [FIGURES[name].title for name in names]
-    title = f"{SCORE_TITLES[score_name].capitalize()} of each method"
+    title = f"{capitalised(SCORE_TITLES[score_name])} of each method"
     return Table(title, ["run", "sees", *heads], rows, notes)
 
 

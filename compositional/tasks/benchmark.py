@@ -48,7 +48,7 @@ class Benchmark:
     manifest_sha256: str
 
     def summary(self) -> list[str]:
-        """Return a line on each set of examples (n, distinct base queries), twin and left-out rows."""
+        """Return lines on each set of examples (n, distinct base queries) and what limits it."""
         before = (self.adaptation,) if self.adaptation else ()
         lines = [
             _summary_line(f"{round_.name} {split}", examples)

@@ -227,6 +227,7 @@ def _one_call_rows(
 
 
 def _train_shares(request: RoundRequest, num_composed: int) -> dict[int, int]:
+    _check_ratios("train", request.train_ratios, request.train_max_calls)
     if request.train_max_calls == 1 or num_composed == 0:
         return {}
     if request.train_ratios:
@@ -243,6 +244,9 @@ def _scored_shares(
     no example of more calls than there are tools with such rows.
     """
     num_examples, max_calls = request.test_size, request.test_max_calls
+    _check_ratios("test", request.test_ratios, max_calls)
+    if max_calls == 1 and not request.test_one_call:
+        raise ConfigError("a test set without one-call queries needs test_max_function_calls >= 2")
     if split == "validation":
         num_examples = min(num_examples, sum(len(rows) for rows in pools.values()))
         max_calls = max(1, min(max_calls, sum(bool(rows) for rows in pools.values())))
@@ -252,6 +256,15 @@ def _scored_shares(
         one_call = shares.get(1, 0)
         return {1: one_call} | ratio_shares(num_examples - one_call, request.test_ratios)
     return shares
+
+
+def _check_ratios(split: str, ratios: Sequence[float], max_calls: int) -> None:
+    most = max((calls for calls, ratio in enumerate(ratios, start=2) if ratio), default=0)
+    if most > max_calls:
+        raise ConfigError(
+            f"{split}_multi_tool_ratios give a share to examples of {most} calls and "
+            f"{split}_max_function_calls is {max_calls}: raise it or shorten the list"
+        )
 
 
 def _fitting(shares: dict[int, int], tools: ToolRange, split: str) -> dict[int, int]:

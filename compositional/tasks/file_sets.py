@@ -18,6 +18,7 @@ from compositional.errors import CompositionalError, DataError
 from compositional.files import read_json, sha256_file, sha256_text, write_json, write_text
 from compositional.tasks.types import JsonObject
 
+SOURCE_HASH = "source_sha256"
 VERSION = 1
 """Raised when the same settings begin to give other files."""
 
@@ -28,7 +29,8 @@ class FileSet:
 
     Attributes:
         name: Its manifest is `manifest_<name>.json`.
-        settings: What decides their content; None under a key that any value is right for.
+        settings: What decides their content. Where the source was not read, its hash is None
+            and any is right.
         required: Names of files, relative to the folder, without which the set is missing.
         optional: Names of files that sets made by hand may lack.
     """
@@ -197,9 +199,8 @@ def _refuse_other_content(folder: Path, content: Content) -> None:
 
 
 def _refuse_other_settings(path: Path, asked: JsonObject, found: JsonObject) -> None:
-    differing = [
-        key for key, value in asked.items() if value is not None and value != found.get(key)
-    ]
+    known = {key: value for key, value in asked.items() if (key, value) != (SOURCE_HASH, None)}
+    differing = [key for key, value in known.items() if value != found.get(key)]
     if differing:
         raise DataError(
             f"{path}: asked for {_listed(asked, differing)} and found {_listed(found, differing)}: "

@@ -13,7 +13,7 @@ from compositional.tasks.data_config import (
     DEFAULT_TRAIN_SIZE,
     DataConfig,
 )
-from compositional.tasks.file_sets import Content, FileSet, ensure
+from compositional.tasks.file_sets import SOURCE_HASH, Content, FileSet, ensure
 from compositional.tasks.ranges import RoundPlan, ToolRange
 from compositional.tasks.round_files import (
     descriptions_file,
@@ -98,7 +98,7 @@ class _RoundSets:
     def __init__(self, config: DataConfig, seed: int, found: JsonObject) -> None:
         self.folder = data_folder(config, seed)
         data_seed = seed if config.data_seed is None else config.data_seed
-        self.source_sha256 = _asked_sha256(config) or found.get("source_sha256")
+        self.source_sha256 = _asked_sha256(config) or found.get(SOURCE_HASH)
         values: JsonObject = {
             name: found.get(name, default)
             for name, default in _DEFAULTS.items()
@@ -121,7 +121,7 @@ class _RoundSets:
 
     def build(self, file_set: FileSet) -> Content:
         """Return what a set's files are to hold."""
-        settings = file_set.settings | {"source_sha256": self.tools.source.sha256}
+        settings = file_set.settings | {SOURCE_HASH: self.tools.source.sha256}
         if "num_mixed" in settings:
             return self._build_mixed(file_set, settings)
         if "num_unanswerable" in settings:
@@ -151,7 +151,7 @@ class _RoundSets:
         return {
             "source": self.source.label,
             "revision": self.source.revision,
-            "source_sha256": self.source_sha256,
+            SOURCE_HASH: self.source_sha256,
             "data_seed": self.data_seed,
         }
 

@@ -37,7 +37,7 @@ def fit(
 ) -> list[float]:
     """Train parameters for a number of steps, saving into the run's slot on the way.
 
-    Every step draws from its own streams, so the state holds parameters, optimiser moments and
+    The groups' parameters require gradients while they train, and no others do. Every step draws from its own streams, so the state holds parameters, optimiser moments and
     losses only; a training that was cut off goes on from its last save and ends bit for bit as
     one that was not.
 
@@ -53,6 +53,8 @@ def fit(
         The loss of every step.
     """
     named = {name: p for group in groups for name, p in group.parameters.items()}
+    for parameter in named.values():
+        parameter.requires_grad_(True)
     optimiser = torch.optim.AdamW(
         [
             {"params": list(g.parameters.values()), "lr": g.lr, "weight_decay": g.weight_decay}
@@ -69,7 +71,7 @@ def fit(
                 group["lr"] = settings.lr * factor
             loss = loss_at(step)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             if run.training.max_grad_norm:
                 nn.utils.clip_grad_norm_(named.values(), run.training.max_grad_norm)
             optimiser.step()
@@ -80,6 +82,8 @@ def fit(
             if time.monotonic() - saved_at >= run.training.checkpoint_seconds:
                 _save(key, named, optimiser, losses, run)
                 saved_at = time.monotonic()
+    for parameter in named.values():
+        parameter.requires_grad_(False)
     return losses
 
 

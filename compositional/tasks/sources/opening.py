@@ -15,7 +15,8 @@ class SourceName:
     """A source as asked for, not read yet.
 
     Attributes:
-        text: `bfcl`, the path of a file in the xLAM row schema, or a Hub id.
+        text: `bfcl`, the path of a file in the xLAM row schema, or a Hub id (or the path of a
+            folder laid out as a Hub data set).
         revision: Commit or tag of a Hub data set; None for the newest.
     """
 
@@ -26,9 +27,10 @@ class SourceName:
         """Refuse names that can be no source.
 
         Raises:
-            ConfigError: If the text has none of the three forms, or a revision has no Hub id.
+            ConfigError: If the text has none of these forms, or a revision has no Hub id.
         """
-        if self.text != BFCL and not self.path and self.text.count("/") != 1:
+        is_hub = self.text.count("/") == 1 or Path(self.text).is_dir()
+        if self.text != BFCL and not self.path and not is_hub:
             raise ConfigError(
                 f"unknown source {self.text!r}: {did_you_mean(self.text, [BFCL])}, a file "
                 f"({', '.join(xlam.SUFFIXES)}) or a Hub id (owner/name)"

@@ -70,7 +70,7 @@ def read_hub(name: str, revision: str | None) -> Source:
 def _why_not(name: str, error: Exception) -> str:
     """Return one line on why a Hub data set cannot be read."""
     text = " ".join(str(error).split())
-    if any(word in text for word in ("gated", "authenticated", "401", "403")):
+    if any(word in text for word in ("gated", "authenticated", "401 Client", "403 Client")):
         return (
             f"{name} is gated and no token that may read it was found: accept its terms on its "
             "page, then set HF_TOKEN or log in with 'hf auth login'"

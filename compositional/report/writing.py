@@ -1,0 +1,117 @@
+"""The report of an experiment: what is printed and which files are written."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from compositional.errors import ConfigError, did_you_mean
+from compositional.files import write_text
+from compositional.intervals import Figure
+from compositional.report.check import learning_checks
+from compositional.report.costs import cost_of, costs_csv, costs_table
+from compositional.report.figures import MethodFigures, all_figures
+from compositional.report.formats import Table, csv_text, latex, markdown
+from compositional.report.further_tables import num_calls_table, outside_table, retention_table
+from compositional.report.loading import Experiment, load_experiment
+from compositional.report.page import render_page
+from compositional.report.provenance import others_table
+from compositional.report.seeds import seeds_table
+from compositional.report.tables import check_table, columns_table, methods_table, scores_table
+from compositional.report.terminal import matrices_text
+from compositional.tasks.scoring import HEADLINE_SCORES
+
+PAGE = "report.html"
+RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {"markdown": markdown, "latex": latex}
+SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+
+
+def write_report(
+    folder: Path,
+    table_format: str = "markdown",
+    page: Path | None = None,
+    published: Path | None = None,
+) -> None:
+    """Print the matrices and the table of methods, and write the page and the tables.
+
+    Beside the page stand `scores.md` and `costs.md`, and where another format is asked for the
+    same tables in it. The file of scores holds nothing that depends on when or where a run was
+    made.
+
+    Args:
+        folder: `results/<experiment>`.
+        table_format: `markdown`, `latex` or `csv`; in the latter two only the table is printed.
+        page: The page; `report.html` in the folder by default.
+        published: A folder of further finished runs; those in the results go before them.
+
+    Raises:
+        ConfigError: If the format is unknown.
+        ResultsError: If there is no finished run.
+    """
+    if table_format not in SUFFIXES:
+        raise ConfigError(
+            f"unknown table format {table_format!r}; {did_you_mean(table_format, SUFFIXES)}"
+        )
+    experiment = load_experiment(folder, published)
+    figures = all_figures(experiment)
+    checks = learning_checks(figures)
+    costs = [cost_of(run) for run in experiment.finished]
+    page = page or folder / PAGE
+
+    headline = [methods_table(experiment, figures, name) for name in HEADLINE_SCORES]
+    headline += [check_table(checks, experiment)] if checks else []
+    others = others_table(experiment)
+    headline += [others] if others is not None else []
+    further = [*headline, *_further_tables(experiment, figures)]
+    for name in dict.fromkeys(["markdown", table_format]):
+        suffix = SUFFIXES[name]
+        if name == "csv":
+            scores, spent = scores_csv(figures), costs_csv(costs)
+        else:
+            scores, spent = RENDERERS[name](further), RENDERERS[name]([costs_table(costs)])
+        write_text(page.with_name(f"scores.{suffix}"), scores)
+        write_text(page.with_name(f"costs.{suffix}"), spent)
+    write_text(page, render_page(experiment, figures, checks, costs))
+
+    if table_format == "csv":
+        print(scores_csv(figures), end="")
+    else:
+        if table_format == "markdown":
+            print(matrices_text(figures))
+        print(RENDERERS[table_format](headline))
+    print(f"report: {page}; costs: {page.with_name('costs.md')}", file=sys.stderr)
+
+
+def _further_tables(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
+    tables: list[Table | None] = [seeds_table(figures, name) for name in HEADLINE_SCORES]
+    tables += [retention_table(figures, name) for name in HEADLINE_SCORES]
+    tables += [outside_table(figures), scores_table(experiment, figures)]
+    tables += [num_calls_table(figures, name) for name in HEADLINE_SCORES]
+    tables += [columns_table(experiment)]
+    return [table for table in tables if table is not None]
+
+
+def scores_csv(figures: Sequence[MethodFigures]) -> str:
+    """Return every figure as CSV, a line each; a value that was not measured is empty."""
+    header = ["run", "method", "sees", "seed", "score", "figure", "value", "low", "high"]
+    rows: list[list[object]] = []
+    for method in figures:
+        run = method.run
+        for score_name, last_row in method.last_row.items():
+            named = {"average_accuracy": last_row}
+            if summary := method.summaries.get(score_name):
+                named |= summary.figures
+                named |= {f"retention_at_age_{a.age}": a.figure for a in summary.retention_by_age}
+                named |= {
+                    f"forgetting_after_round_{t}": figure
+                    for t, figure in enumerate(summary.forgetting_by_round, start=1)
+                }
+            start = [run.name, run.method_title, "+".join(run.sees), run.seed, score_name]
+            rows += [[*start, name, *_numbers(figure)] for name, figure in named.items()]
+    return csv_text(header, rows)
+
+
+def _numbers(figure: Figure) -> list[float | None]:
+    """Return value, low and high to nine decimals, beyond which a sum's order may show."""
+    interval = figure.interval
+    ends = (None, None) if interval is None else (interval.low, interval.high)
+    return [None if value is None else round(value, 9) for value in (figure.value, *ends)]

@@ -1,0 +1,142 @@
+"""What every method must hold; a new one is a line here."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from compositional.methods.base import MethodConfig
+from compositional.methods.bounds import JointConfig, OracleConfig
+from compositional.methods.constant import ConstantConfig
+from compositional.methods.icl import IclConfig
+from compositional.methods.lora import LoraConfig
+from compositional.methods.memory_tokens import MemoryTokensConfig
+from compositional.methods.rag import RagConfig
+from compositional.methods.registry import METHODS
+from compositional.methods.rehearsal import RehearsalSettings
+from compositional.methods.zero_shot import ZeroShotConfig
+from compositional.models.adapters import LoraSettings
+from compositional.models.language_model import LanguageModel
+from compositional.models.loading import ModelConfig, load_model
+from compositional.states import load_state, save_state
+from tests.rounds_toy import toy_benchmark, toy_context
+
+SMALL = LoraSettings(rank=2, alpha=4)
+CONFIGS: dict[str, MethodConfig] = {
+    "memory_tokens": MemoryTokensConfig(adapter=SMALL),
+    "memory_tokens_merged_decoupled": MemoryTokensConfig(
+        adapter=SMALL,
+        after_adaptation="merge",
+        decouple_embeddings=True,
+        renorm_active_tools=True,
+        end_of_call=True,
+        rehearsal=RehearsalSettings(vectors_per_round=5, vectors_per_step=3),
+    ),
+    "memory_tokens_ground_truth": MemoryTokensConfig(
+        adaptation="none", init="orthogonal", use_ground_truth_tools=True
+    ),
+    "memory_tokens_every_round": MemoryTokensConfig(adaptation="every_round", adapter=SMALL),
+    "lora": LoraConfig(adapter=SMALL),
+    "lora_merge_replay": LoraConfig(
+        adapter=SMALL, between_rounds="merge", use_replay_buffer=True, replay_buffer_size=3
+    ),
+    "lora_drop": LoraConfig(adapter=SMALL, between_rounds="drop"),
+    "lora_freeze": LoraConfig(adapter=SMALL, between_rounds="freeze"),
+    "zero_shot": ZeroShotConfig(),
+    "icl": IclConfig(demonstrations=1),
+    "rag": RagConfig(k=1, tool_format="full"),
+    "constant": ConstantConfig(),
+    "joint": JointConfig(LoraConfig(adapter=SMALL)),
+    "oracle": OracleConfig(LoraConfig(adapter=SMALL)),
+    "joint_memory_tokens": JointConfig(MemoryTokensConfig(adapter=SMALL)),
+    "oracle_memory_tokens": OracleConfig(MemoryTokensConfig(adapter=SMALL)),
+}
+
+
+@pytest.fixture(params=list(CONFIGS))
+def config(request: pytest.FixtureRequest) -> MethodConfig:
+    return CONFIGS[request.param]
+
+
+@pytest.fixture
+def fresh(toy_model_folder: Path) -> Callable[[], LanguageModel]:
+    return lambda: LanguageModel(load_model(ModelConfig(name=str(toy_model_folder), device="cpu")))
+
+
+def test_every_method_is_under_the_contract() -> None:
+    assert {type(config) for config in CONFIGS.values()} == set(METHODS.values())
+
+
+def test_answers_every_example_and_is_the_same_twice(config, fresh) -> None:
+    benchmark = toy_benchmark(2)
+    states = []
+    for _ in range(2):
+        method, run = config.build(fresh(), benchmark), toy_context()
+        for round_ in benchmark.rounds:
+            method.learn(round_, run)
+        examples = [e.hidden(method.traits.sees) for r in benchmark.rounds for e in r.test]
+        predictions = method.answer(examples, run)
+        assert len(predictions) == len(examples)
+        states.append((method.state_dict(), predictions, run.budget))
+    (first, answers, budget), (second, answers_again, budget_again) = states
+    assert answers == answers_again
+    assert budget == budget_again
+    assert first.metadata == second.metadata
+    assert list(first.tensors) == list(second.tensors)
+    for name, tensor in first.tensors.items():
+        assert torch.equal(tensor, second.tensors[name]), name
+
+
+def test_a_saved_state_goes_on_as_the_method_would(config, fresh, tmp_path: Path) -> None:
+    benchmark = toy_benchmark(3)
+    run = toy_context()
+    method = config.build(fresh(), benchmark)
+    for round_ in benchmark.rounds[:2]:
+        method.learn(round_, run)
+    save_state(tmp_path / "state", method.state_dict())
+    restored = config.build(fresh(), benchmark)
+    restored.load_state_dict(load_state(tmp_path / "state"))
+    examples = [e.hidden(method.traits.sees) for r in benchmark.rounds for e in r.test]
+    assert restored.answer(examples, toy_context()) == method.answer(examples, toy_context())
+    for each in (method, restored):
+        each.learn(benchmark.rounds[2], toy_context())
+    expected, found = method.state_dict(), restored.state_dict()
+    assert found.metadata == expected.metadata
+    assert set(found.tensors) == set(expected.tensors)
+    for name, tensor in expected.tensors.items():
+        assert torch.equal(found.tensors[name], tensor), name
+
+
+def test_loading_an_early_state_undoes_what_was_learned_since(config, fresh) -> None:
+    benchmark = toy_benchmark(2)
+    run = toy_context()
+    method = config.build(fresh(), benchmark)
+    examples = [e.hidden(method.traits.sees) for e in benchmark.rounds[0].test]
+    method.learn(benchmark.rounds[0], run)
+    state = method.state_dict()
+    before = method.answer(examples, toy_context())
+    method.learn(benchmark.rounds[1], run)
+    method.load_state_dict(state)
+    assert method.answer(examples, toy_context()) == before
+
+
+def test_answers_do_not_depend_on_their_company(config, fresh) -> None:
+    benchmark = toy_benchmark(2)
+    run = toy_context()
+    method = config.build(fresh(), benchmark)
+    method.learn(benchmark.rounds[0], run)
+    examples = [e.hidden(method.traits.sees) for r in benchmark.rounds for e in r.test]
+    together = method.answer(examples, run)
+    assert [method.answer([e], run)[0] for e in examples] == together
+
+
+def test_hides_answers_and_rounds(config, fresh) -> None:
+    benchmark = toy_benchmark(1)
+    sees = config.build(fresh(), benchmark).traits.sees
+    hidden = benchmark.rounds[0].test[2].hidden(sees)
+    assert (hidden.round is None) == ("round" not in sees)
+    assert (hidden.steps is None) == ("tools" not in sees)
+    assert all(step.response == "" and step.acceptable is None for step in hidden.steps or ())
+    assert replace(hidden, steps=None, round=None).base_ids == ()
