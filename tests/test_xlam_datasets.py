@@ -86,7 +86,7 @@ def test_other_files_in_their_place_are_one_line_and_stay(
         (("--top_k", "4-9"), "beyond the 5 tools"),
         (("--top_k", "x"), "range 'x' is malformed"),
         (("--source", "bfc"), "did you mean 'bfcl'"),
-        (("--train_siz", "3"), "did you mean 'train_size'"),
+        (("--trian_size", "3"), "did you mean 'train_size'"),
         (("--train_size", "many"), "train_size"),
     ],
 )

@@ -87,6 +87,10 @@ def render_page(
         "cards": [_card(method, asked[_data(method.run)]) for method in figures],
         "twins": list(dict.fromkeys(tuple(pair) for q in asked.values() for pair in q.twins)),
         "questions_absent": next((q.absent for q in asked.values() if q.absent), ""),
+        "retention_drawn": [
+            m.run.name for m in figures if any(is_drawn_by_age(m, name) for name in HEADLINE_SCORES)
+        ],
+        "cost_drawn": [m.run.name for m in figures if HEADLINE_SCORES[0] in m.summaries],
         "legend": [(run.name, styles[run.name]) for run in runs],
         "retention_plots": _retention_plots(figures, styles),
         "retention": [table for table in retention if table is not None],
@@ -131,7 +135,7 @@ def _entry(entry: Entry) -> tuple[str, str]:
     return entry_text(entry), ""
 
 
-def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tuple[str, str]]:
+def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tuple[str, list[str]]]:
     """Return the facts at the head of the page."""
     run = experiment.finished[0]
     num_runs = len(experiment.finished) + len(experiment.others)
@@ -139,16 +143,16 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
     models = dict.fromkeys(str(r.config["model"]["name"]) for r in experiment.finished)
     dates = sorted({str(r.environment.get("started", ""))[:10] for r in experiment.finished})
     facts = [
-        ("model", ", ".join(models)),
-        ("rounds", f"{len(run.rounds)}: {', '.join(run.rounds)}"),
-        ("test examples", " + ".join(map(str, sizes))),
-        ("runs finished", f"{len(experiment.finished)} of {num_runs}"),
-        ("seed" if len(experiment.seeds) == 1 else "seeds", ", ".join(map(str, experiment.seeds))),
-        ("run on", ", ".join(dates)),
+        ("model", list(models)),
+        (f"{len(run.rounds)} rounds", list(run.rounds)),
+        ("test examples a round", [str(size) for size in dict.fromkeys(sizes)]),
+        ("runs finished", [f"{len(experiment.finished)} of {num_runs}"]),
+        ("seed" if len(experiment.seeds) == 1 else "seeds", [str(s) for s in experiment.seeds]),
+        ("run on", dates),
     ]
     if checks:
         num_learning = sum(check.passes is True for check in checks)
-        facts.append(("learn above their floor", f"{num_learning} of {len(checks)} trained"))
+        facts.append(("learn, above the floor", [f"{num_learning} of {len(checks)} trained"]))
     return facts
 
 
@@ -182,7 +186,7 @@ def _retention_plots(
             continue
         shown = [method for method in figures if name in method.summaries]
         left_out = [m.run.name for m in shown if not is_drawn_by_age(m, name)]
-        note = f"Not drawn, for no cell changes: {', '.join(left_out)}." if left_out else ""
+        note = f"Not drawn: {', '.join(left_out)}." if left_out else ""
         plots.append(Plot(f"Retention of {SCORE_TITLES[name]}", Markup(svg), note))
     return plots
 

@@ -56,9 +56,13 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def is_drawn_by_age(method: MethodFigures, score_name: str) -> bool:
-    """Whether a run's retention says anything: it is no constant answer, and its rows differ."""
+    """Whether a run's retention says anything: some past cell changes.
+
+    It says nothing of constant answers, nor of bounds, which start afresh every round.
+    """
     run = method.run
-    if run.only_score or score_name not in method.summaries or len(run.rounds) < 2:
+    is_bound = "of" in run.method
+    if is_bound or run.only_score or score_name not in method.summaries or len(run.rounds) < 2:
         return False
     matrix = method.summaries[score_name].matrix
     return any(
@@ -88,7 +92,8 @@ def retention_plot(
         axes.set_xlabel("rounds since it was taught")
         axes.set_ylabel(f"share of {SCORE_TITLES[score_name]} kept")
         axes.axhline(1, color=_INK, linewidth=0.8, alpha=0.5)
-        axes.set_ylim(bottom=0)
+        highest = max(float(line.get_ydata().max()) for line in axes.get_lines())
+        axes.set_ylim(-0.03, max(1.4, 1.15 * highest))
         return _svg(canvas, f"Retention of {SCORE_TITLES[score_name]} by age")
 
 
@@ -162,7 +167,6 @@ def _draw(
         elinewidth=1,
         capsize=2.5,
         markersize=6,
-        clip_on=False,
         zorder=3,
         label=f" {name}",
     )

@@ -140,8 +140,13 @@ def _with_by_hand(
     folder: Path, sets: Sequence[FileSet], manifests: Sequence[JsonObject | None]
 ) -> list[JsonObject | None]:
     """Make up the manifests of sets made by hand, all of them or none."""
-    unlisted = [s for s, manifest in zip(sets, manifests, strict=True) if manifest is None]
-    names = [name for file_set in unlisted for name in file_set.required]
+    listed = {name for manifest in _all_manifests(folder) for name in manifest["files"]}
+    by_hand = [
+        file_set
+        for file_set, manifest in zip(sets, manifests, strict=True)
+        if manifest is None and not listed & set(file_set.required)
+    ]
+    names = [name for file_set in by_hand for name in file_set.required]
     missing = [name for name in names if not (folder / name).is_file()]
     if len(missing) == len(names):
         return list(manifests)
@@ -150,7 +155,10 @@ def _with_by_hand(
             f"{folder / missing[0]} is missing beside files without a manifest: add it, "
             "or name an empty --data_dir to build all"
         )
-    return [_by_hand(folder, s) if m is None else m for s, m in zip(sets, manifests, strict=True)]
+    return [
+        _by_hand(folder, file_set) if file_set in by_hand else manifest
+        for file_set, manifest in zip(sets, manifests, strict=True)
+    ]
 
 
 def _by_hand(folder: Path, file_set: FileSet) -> JsonObject:
@@ -187,15 +195,22 @@ def _refuse_other_content(folder: Path, content: Content) -> None:
         path = folder / name
         if not path.is_file() or sha256_file(path) == sha256_text(_text(value)):
             continue
-        for manifest_path in sorted(folder.glob("manifest_*.json")):
-            manifest = read_json(manifest_path)
-            if name in manifest.get("files", {}):
+        for manifest in _all_manifests(folder):
+            if name in manifest["files"]:
                 _refuse_other_settings(path, content.settings, manifest["settings"])
         raise DataError(
             f"{path} is there and holds other rows than asked for (sha256 "
             f"{sha256_file(path)[:12]}, asked {sha256_text(_text(value))[:12]}): "
             "name another --data_dir"
         )
+
+
+def _all_manifests(folder: Path) -> Iterator[JsonObject]:
+    """Yield the manifests of a folder, whatever they list."""
+    for path in sorted(folder.glob("manifest_*.json")):
+        manifest = read_json(path)
+        if isinstance(manifest, dict) and {"files", "settings"} <= set(manifest):
+            yield manifest
 
 
 def _refuse_other_settings(path: Path, asked: JsonObject, found: JsonObject) -> None:

@@ -19,10 +19,10 @@ def source(tmp_path: Path) -> Path:
     return source_file(tmp_path, ROWS)
 
 
-def _config(source: Path, **changes: Any) -> DataConfig:
+def _config(path: Path, /, **changes: Any) -> DataConfig:
     settings: dict[str, Any] = {
-        "source": str(source),
-        "data_dir": source.parent / "data",
+        "source": str(path),
+        "data_dir": path.parent / "data",
         "training_rounds": "1-2:3,5-6",
         "train_size": 45,
         "test_size": 6,
