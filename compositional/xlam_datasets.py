@@ -14,7 +14,7 @@ from compositional.tasks.data_config import (
     DataConfig,
 )
 from compositional.tasks.ranges import parse_top_k
-from compositional.tasks.round_sets import data_folder
+from compositional.tasks.resolving import data_folder
 
 
 @dataclass(frozen=True)

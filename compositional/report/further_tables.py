@@ -15,12 +15,15 @@ from compositional.report.labels import (
     SCORE_TITLES,
     capitalised,
 )
+from compositional.report.loading import Experiment
 from compositional.summary import AgeFigure, CellFigure
 from compositional.tasks.averages import mean
 from compositional.tasks.scoring import HEADLINE_SCORES, NO_CALL
 
 
-def retention_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
+def retention_table(
+    experiment: Experiment, figures: Sequence[MethodFigures], score_name: str
+) -> Table | None:
     """Return retention by age, with the number of rounds in each mean; None with one round."""
     shown = [method for method in figures if score_name in method.summaries]
     num_rounds = max((len(method.run.rounds) for method in shown), default=0)
@@ -32,7 +35,10 @@ def retention_table(figures: Sequence[MethodFigures], score_name: str) -> Table 
         rows.append([method.run.name, *ages, *[NOT_MEASURED] * (num_rounds - 1 - len(ages))])
     heads = [f"{age} round{'' if age == 1 else 's'} later" for age in range(1, num_rounds)]
     title = f"Retention of {SCORE_TITLES[score_name]} by age"
-    notes = [f"Retention: {RETENTION_FORMULA}; their number stands behind in parentheses."]
+    notes = [
+        f"Retention: {RETENTION_FORMULA}; their number stands behind in parentheses.",
+        experiment.interval_note,
+    ]
     return Table(title, ["run", *heads], rows, notes)
 
 
@@ -56,7 +62,10 @@ def num_calls_table(figures: Sequence[MethodFigures], score_name: str) -> Table:
         rows.append([name, *each, Figure(mean(list(values.values())), None)])
     heads = [f"{num_calls} call{'s' if num_calls > 1 else ''}" for num_calls in numbers]
     title = f"{capitalised(SCORE_TITLES[score_name])} by number of calls, last row"
-    note = "Means over the examples of all rounds; the last column weighs each number alike."
+    note = (
+        "Means over the examples of all rounds, without intervals; the last column weighs each "
+        "number alike."
+    )
     return Table(title, ["run", *heads, "mean over numbers of calls"], rows, [note])
 
 
@@ -72,7 +81,7 @@ def _by_num_calls(method: MethodFigures, score_name: str) -> dict[int, float]:
     return {num_calls: float(np.mean(values[num_calls])) for num_calls in sorted(values)}
 
 
-def outside_table(figures: Sequence[MethodFigures]) -> Table | None:
+def outside_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table | None:
     """Return what stands outside the matrix, after the last round; None where nothing does."""
     has_mixed = any(method.run.has_mixed for method in figures)
     has_unanswerable = any(method.run.has_unanswerable for method in figures)
@@ -98,6 +107,7 @@ def outside_table(figures: Sequence[MethodFigures]) -> Table | None:
         "that no tool answers.",
         "Drift: mean KL of the next-token distribution from the base model's, over its own answers "
         "to plain prompts.",
+        experiment.interval_note,
     ]
     return Table("Outside the matrix", header, rows, notes)
 

@@ -22,16 +22,16 @@ SCORE_TITLES = {
 }
 
 SCORE_MEANINGS = {
-    "tool_f1": "2 × right / (expected + predicted) over the multiset of tool names, averaged over "
+    "tool_f1": "2 x right / (expected + predicted) over the multiset of tool names, averaged over "
     "examples.",
     "tool_f1_lenient": "The same, where a readable name counts although its arguments do not "
     "parse.",
-    "argument_f1": "2 × right / (expected + predicted) calls; a call is right when tool and all "
+    "argument_f1": "2 x right / (expected + predicted) calls; a call is right when tool and all "
     "arguments are.",
     "argument_f1_nocase": "The same with strings compared in lower case.",
     "argument_f1_nonempty": "Argument F1 over the examples whose expected calls all have "
     "arguments.",
-    "slot_f1": "2 × right / (expected + predicted) over (tool, argument, value) slots of paired "
+    "slot_f1": "2 x right / (expected + predicted) over (tool, argument, value) slots of paired "
     "calls.",
     "exact_match": "Share of examples whose calls are all right, in any order, and no other.",
     "exact_match_ordered": "The same, in order.",
@@ -107,7 +107,7 @@ RETENTION_FORMULA = (
 )
 
 NOT_MEASURED = "not measured"
-NOT_SHOWN = "–"
+NOT_SHOWN = "-"
 
 
 def row_title(row: int) -> str:

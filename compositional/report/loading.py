@@ -182,6 +182,14 @@ class Experiment:
         """The seeds of the finished runs."""
         return sorted({run.seed for run in self.finished})
 
+    @property
+    def interval_note(self) -> str:
+        """What the intervals in a table of runs cover."""
+        note = "In brackets: 95 % intervals, which cover the choice of test examples only"
+        if len(self.seeds) == 1:
+            return f"{note} (one seed, {self.seeds[0]})."
+        return f"{note}; each run has one seed."
+
 
 def load_experiment(folder: Path, published: Path | None = None) -> Experiment:
     """Read the runs of an experiment.

@@ -3,24 +3,26 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.typing import RcKeyType
 
 from compositional.errors import ResultsError
 from compositional.files import atomic_path
 from compositional.report.formats import number
-from compositional.report.labels import SCORE_TITLES, row_title
+from compositional.report.labels import SCORE_TITLES, capitalised, row_title
 from compositional.report.loading import RunView
 from compositional.results import FINISHED, RunFolder
 from compositional.retention import RetentionMatrix
 
 # One hue from light to dark: read alike with any colour vision, and in grey.
-_SCALE = LinearSegmentedColormap.from_list("heat", ["#f4f8fc", "#7fb0dc", "#0b4a8f", "#062c57"])
-_STYLE = {"font.size": 10, "text.parse_math": False, "hatch.linewidth": 0.6}
+_SCALE = LinearSegmentedColormap.from_list("heat", ["#f6f7f9", "#0b4a8f"])
+_STYLE: dict[RcKeyType, Any] = {"font.size": 10, "text.parse_math": False, "hatch.linewidth": 0.6}
 
 
 def save_matrix_png(
@@ -50,9 +52,12 @@ def save_matrix_png(
         for axes, name, (columns, matrix) in zip(panels, names, matrices, strict=True):
             _draw(axes, matrix, columns)
             axes.set_title(name, fontweight="bold", pad=10)
+        canvas.get_layout_engine().set(wspace=0.06)
         for axes in panels[1:]:
             axes.tick_params(labelleft=False)
-        canvas.suptitle(f"{SCORE_TITLES[score_name]} on each test set as rounds are taught")
+        canvas.suptitle(
+            f"{capitalised(SCORE_TITLES[score_name])} on each test set as rounds are taught"
+        )
         buffer = io.BytesIO()
         canvas.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     with atomic_path(path) as temporary:
@@ -84,7 +89,7 @@ def _draw(axes: Axes, matrix: RetentionMatrix, columns: Sequence[str]) -> None:
     axes.imshow(values, cmap=_SCALE, vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(matrix.values):
         if not np.isnan(value):
-            colour = "white" if value > 0.55 else "#102030"
+            colour = "white" if value > 0.62 else "#102030"
             axes.text(column, row, number(value), ha="center", va="center", color=colour)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(columns) + 1), [row_title(row) for row in range(len(columns) + 1)])

@@ -35,6 +35,7 @@ from compositional.report.seeds import seeds_table
 from compositional.report.tables import check_table, columns_table, methods_table, scores_table
 from compositional.tasks.scoring import HEADLINE_SCORES
 
+LEFT_OUT = "constant answers, bounds, and runs in which nothing changes"
 _GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
 
 
@@ -73,8 +74,8 @@ def render_page(
     styles = looks([run.name for run in runs])
     asked = _questions(runs)
     seeds = [seeds_table(figures, name) for name in HEADLINE_SCORES]
-    retention = [retention_table(figures, name) for name in HEADLINE_SCORES]
-    outside = outside_table(figures)
+    retention = [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
+    outside = outside_table(experiment, figures)
     context: dict[str, Any] = {
         "experiment": experiment,
         "facts": _facts(experiment, checks),
@@ -109,7 +110,7 @@ def render_page(
         "score_titles": SCORE_TITLES,
         "css": Markup(_resource("page.css")),
     }
-    return _template().render(context)
+    return str(_template().render(context))
 
 
 def _resource(name: str) -> str:
@@ -152,7 +153,7 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
     ]
     if checks:
         num_learning = sum(check.passes is True for check in checks)
-        facts.append(("learn, above the floor", [f"{num_learning} of {len(checks)} trained"]))
+        facts.append(("trained, above the floor", [f"{num_learning} of {len(checks)}"]))
     return facts
 
 
@@ -176,9 +177,7 @@ def _card(method: MethodFigures, questions: Questions) -> Card:
     return Card(method.run, heatmaps, read_samples(method.run, questions))
 
 
-def _retention_plots(
-    figures: Sequence[MethodFigures], styles: Mapping[str, Look]
-) -> list[Plot]:
+def _retention_plots(figures: Sequence[MethodFigures], styles: Mapping[str, Look]) -> list[Plot]:
     plots = []
     for name in HEADLINE_SCORES:
         svg = retention_plot(figures, name, styles)
@@ -186,7 +185,7 @@ def _retention_plots(
             continue
         shown = [method for method in figures if name in method.summaries]
         left_out = [m.run.name for m in shown if not is_drawn_by_age(m, name)]
-        note = f"Not drawn: {', '.join(left_out)}." if left_out else ""
+        note = f"Not drawn ({LEFT_OUT}): {', '.join(left_out)}." if left_out else ""
         plots.append(Plot(f"Retention of {SCORE_TITLES[name]}", Markup(svg), note))
     return plots
 
@@ -197,9 +196,7 @@ def _cost_plots(
     by_run = {cost.run: cost for cost in costs}
     plots = []
     for by_parameters, title in ((False, "against seconds"), (True, "against trained parameters")):
-        svg = cost_plot(
-            figures, by_run, HEADLINE_SCORES[0], styles, by_parameters=by_parameters
-        )
+        svg = cost_plot(figures, by_run, HEADLINE_SCORES[0], styles, by_parameters=by_parameters)
         if svg is not None:
             plots.append(Plot(f"Average tool F1 {title}", Markup(svg)))
     return plots

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.typing import RcKeyType
 
 from compositional.intervals import Figure
 from compositional.report.costs import Cost
@@ -19,7 +20,7 @@ from compositional.report.labels import SCORE_TITLES
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK = "#010203"
-_STYLE: dict[str, Any] = {
+_STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "compositional",
     "font.family": "sans-serif",
@@ -82,17 +83,18 @@ def retention_plot(
     with mpl.rc_context(_STYLE):
         canvas, axes = _canvas()
         width = 0.3 / max(len(drawn) - 1, 1)
+        highest = 1.0
         for place, method in enumerate(drawn):
             ages = method.summaries[score_name].retention_by_age
             shift = (place - (len(drawn) - 1) / 2) * width
             points = [(age.age + shift, age.figure) for age in ages if age.figure.value is not None]
+            highest = max([highest, *(figure.value or 0.0 for _, figure in points)])
             _draw(axes, points, method.run.name, styles, line="-")
         num_ages = max(len(m.summaries[score_name].retention_by_age) for m in drawn)
         axes.set_xticks(range(num_ages))
         axes.set_xlabel("rounds since it was taught")
         axes.set_ylabel(f"share of {SCORE_TITLES[score_name]} kept")
         axes.axhline(1, color=_INK, linewidth=0.8, alpha=0.5)
-        highest = max(float(line.get_ydata().max()) for line in axes.get_lines())
         axes.set_ylim(-0.03, max(1.4, 1.15 * highest))
         return _svg(canvas, f"Retention of {SCORE_TITLES[score_name]} by age")
 
@@ -121,13 +123,31 @@ def cost_plot(
         canvas, axes = _canvas()
         for name, spent, accuracy in points:
             _draw(axes, [(spent, accuracy)], name, styles, line="")
-        axes.set_xscale("symlog", linthresh=1000 if by_parameters else 1)
-        axes.set_xlim(left=-0.3 if not by_parameters else -300)
+        _cost_axis(axes, 1000 if by_parameters else 1, max(spent for _, spent, _ in points))
         axes.set_xlabel("trained parameters" if by_parameters else "seconds, learning + answering")
         axes.set_ylabel(f"average {SCORE_TITLES[score_name]}")
         axes.set_ylim(-0.03, 1.03)
         what = "trained parameters" if by_parameters else "seconds"
         return _svg(canvas, f"Average {SCORE_TITLES[score_name]} against {what}")
+
+
+def _cost_axis(axes: Axes, first: int, largest: float) -> None:
+    """Make an axis that has a place for 0, is linear up to its first mark and then logarithmic."""
+    marks = [0, first]
+    while marks[-1] < largest:
+        marks.append(marks[-1] * 10)
+    axes.set_xscale("symlog", linthresh=first, linscale=0.5)
+    axes.set_xticks(marks, [_short_number(mark) for mark in marks])
+    axes.minorticks_off()
+    axes.set_xlim(-0.3 * first, marks[-1])
+
+
+def _short_number(value: float) -> str:
+    """Return a mark of an axis: 0, 10, 1k, 1M."""
+    for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:g}{suffix}"
+    return f"{value:g}"
 
 
 def _canvas() -> tuple[Canvas, Axes]:

@@ -84,9 +84,8 @@ def _shared(configs: Sequence[JsonObject]) -> JsonObject:
             continue
         if all(other == value for other in values):
             shared[key] = value
-        elif isinstance(value, dict) and all(isinstance(other, dict) for other in values):
-            if below := _shared([value, *(other for other in values if other is not None)]):
-                shared[key] = below
+        elif all(isinstance(other, dict) for other in (value, *values)):
+            shared[key] = _shared([config[key] for config in configs])
     return shared
 
 

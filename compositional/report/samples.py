@@ -107,14 +107,13 @@ def read_samples(run: RunView, questions: Questions) -> list[Sample] | None:
     right: list[Sample] = []
     wrong: list[Sample] = []
     found = False
-    for cell in run.cell_list:
-        if cell.row != last or cell.column not in run.rounds:
-            continue
+    cells = {cell.column: cell for cell in run.cell_list if cell.row == last}
+    for cell in (cells[name] for name in run.rounds if name in cells):
         predictions = run.predictions(last, cell.column)
         found = found or predictions is not None
         samples = _samples(cell, predictions or [], questions)
-        for is_right, kept in ((True, right), (False, wrong)):
-            kept += [sample for sample in samples if sample.is_right is is_right][:1]
+        right += [sample for sample in samples if sample.is_right][:1]
+        wrong += [sample for sample in samples if not sample.is_right][:1]
     return [*right[:MAX_SAMPLES], *wrong[:MAX_SAMPLES]] if found else None
 
 

@@ -20,21 +20,13 @@ ALWAYS_SHOWN = 5
 """The first figures of a table of methods stand there even where no run has them."""
 
 
-def interval_note(experiment: Experiment) -> str:
-    """Return what the intervals of a table cover."""
-    seeds = experiment.seeds
-    note = "In brackets: 95 % intervals, which cover the choice of test examples only"
-    if len(seeds) == 1:
-        return f"{note} (one seed, {seeds[0]})."
-    return f"{note}; each run has one seed."
-
-
 def methods_table(
     experiment: Experiment, figures: Sequence[MethodFigures], score_name: str
 ) -> Table:
     """Return the table of methods of one headline score."""
     shown = [method for method in figures if score_name in method.summaries]
-    names, lacking = [], []
+    names: list[str] = []
+    lacking: list[str] = []
     for place, name in enumerate(FIGURES):
         values = [method.summaries[score_name].figures[name].value for method in shown]
         measured = any(value is not None for value in values)
@@ -47,7 +39,7 @@ def methods_table(
         ]
         for method in shown
     ]
-    notes = [interval_note(experiment)]
+    notes = [experiment.interval_note]
     notes += [
         f"{capitalised(FIGURES[name].title)}: {NOT_MEASURED}; it needs {FIGURES[name].needs}."
         for name in lacking
@@ -68,7 +60,7 @@ def scores_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Ta
         for method in figures
     ]
     header = ["run", *(SCORE_TITLES[name] for name in SCORE_NAMES), "n with arguments"]
-    notes = [interval_note(experiment)]
+    notes = [experiment.interval_note]
     if any(method.run.only_score for method in figures):
         notes.append("A constant answer is shown for the one score that it was chosen for.")
     return Table("Every score, mean of the last row", header, rows, notes)
@@ -109,6 +101,6 @@ def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Tabl
     notes = [
         "Tool F1 of the diagonal, pooled over rounds; paired over test examples. A method learns "
         "where the lower ends of both intervals lie above 0.",
-        interval_note(experiment),
+        experiment.interval_note,
     ]
     return Table("Does it learn?", header, rows, notes)

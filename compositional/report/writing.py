@@ -61,13 +61,13 @@ def write_report(
     headline += [check_table(checks, experiment)] if checks else []
     others = others_table(experiment)
     headline += [others] if others is not None else []
-    further = [*headline, *_further_tables(experiment, figures)]
+    tables = [*headline, *_further_tables(experiment, figures)]
     for name in dict.fromkeys(["markdown", table_format]):
         suffix = SUFFIXES[name]
         if name == "csv":
             scores, spent = scores_csv(figures), costs_csv(costs)
         else:
-            scores, spent = RENDERERS[name](further), RENDERERS[name]([costs_table(costs)])
+            scores, spent = RENDERERS[name](tables), RENDERERS[name]([costs_table(costs)])
         write_text(page.with_name(f"scores.{suffix}"), scores)
         write_text(page.with_name(f"costs.{suffix}"), spent)
     write_text(page, render_page(experiment, figures, checks, costs))
@@ -83,8 +83,8 @@ def write_report(
 
 def _further_tables(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
     tables: list[Table | None] = [seeds_table(figures, name) for name in HEADLINE_SCORES]
-    tables += [retention_table(figures, name) for name in HEADLINE_SCORES]
-    tables += [outside_table(figures), scores_table(experiment, figures)]
+    tables += [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
+    tables += [outside_table(experiment, figures), scores_table(experiment, figures)]
     tables += [num_calls_table(figures, name) for name in HEADLINE_SCORES]
     tables += [columns_table(experiment)]
     return [table for table in tables if table is not None]

@@ -17,42 +17,15 @@ from compositional.tasks.composition import (
     equal_shares,
     join_queries,
     num_base_queries,
-    ratio_shares,
 )
 from compositional.tasks.ranges import ToolRange
+from compositional.tasks.round_request import RoundRequest
 from compositional.tasks.rows import Row, Source, name_words
 from compositional.tasks.split import RankedTool, ToolRows, rank_tools, split_rows
 from compositional.tasks.types import Example, JsonObject, Step
 
 _COMMON_WORDS = frozenset({"find", "search", "lookup", "make", "play"})
 _MIN_WORD_LETTERS = 4
-
-
-@dataclass(frozen=True)
-class RoundRequest:
-    """What the files of one round are asked to hold.
-
-    Attributes:
-        tools: Ranks of the tools that it teaches.
-        samples_per_tool: Training rows of each tool that are used; None for all.
-        train_size: One-call and composed training examples in all.
-        train_max_calls: Calls of a training example at most.
-        train_ratios: Shares of 2, 3, ... calls among composed ones; empty for equal shares.
-        test_size: Test examples in all.
-        test_max_calls: Calls of a test example at most.
-        test_ratios: As `train_ratios`.
-        test_one_call: Whether the test set holds one-call queries too.
-    """
-
-    tools: ToolRange
-    samples_per_tool: int | None
-    train_size: int
-    train_max_calls: int
-    train_ratios: tuple[float, ...]
-    test_size: int
-    test_max_calls: int
-    test_ratios: tuple[float, ...]
-    test_one_call: bool
 
 
 @dataclass(frozen=True)
@@ -129,18 +102,18 @@ class SourceTools:
             for name, split in zip(names, splits, strict=True)
         }
         one_call, num_left_out = _one_call_rows(train, request)
-        shares = _train_shares(request, request.train_size - len(one_call))
+        shares = request.train_shares(request.train_size - len(one_call))
         generator = self._generator("train", request.tools)
         chosen: list[tuple[Row, ...]] = [
             (one_call[i],) for i in generator.permutation(len(one_call))
         ]
-        chosen += compose(train, _fitting(shares, request.tools, "train"), generator)
+        chosen += compose(train, shares, generator)
         examples = {"train": _examples(f"train-tools{request.tools}", chosen, generator)}
         for split in ("validation", "test"):
             pools = {name: getattr(rows, split) for name, rows in zip(names, splits, strict=True)}
             shares = _scored_shares(request, pools, split)
             generator = self._generator(split, request.tools)
-            chosen = compose(pools, _fitting(shares, request.tools, "test"), generator)
+            chosen = compose(pools, shares, generator)
             examples[split] = _examples(f"{split}-tools{request.tools}", chosen, generator)
         return RoundContent(tools, splits, examples, num_left_out)
 
@@ -226,55 +199,14 @@ def _one_call_rows(
     return rows[: request.train_size], max(0, len(rows) - request.train_size)
 
 
-def _train_shares(request: RoundRequest, num_composed: int) -> dict[int, int]:
-    _check_ratios("train", request.train_ratios, request.train_max_calls)
-    if request.train_max_calls == 1 or num_composed == 0:
-        return {}
-    if request.train_ratios:
-        return ratio_shares(num_composed, request.train_ratios)
-    return equal_shares(num_composed, range(2, request.train_max_calls + 1))
-
-
 def _scored_shares(
     request: RoundRequest, pools: Mapping[str, Sequence[Row]], split: str
 ) -> dict[int, int]:
-    """Return the shares of a test set, or of a validation set after its model.
-
-    A validation set has as many examples as there are validation rows, `test_size` at most, and
-    no example of more calls than there are tools with such rows.
-    """
-    num_examples, max_calls = request.test_size, request.test_max_calls
-    _check_ratios("test", request.test_ratios, max_calls)
-    if max_calls == 1 and not request.test_one_call:
-        raise ConfigError("a test set without one-call queries needs test_max_function_calls >= 2")
-    if split == "validation":
-        num_examples = min(num_examples, sum(len(rows) for rows in pools.values()))
-        max_calls = max(1, min(max_calls, sum(bool(rows) for rows in pools.values())))
-    first = 1 if request.test_one_call or max_calls == 1 else 2
-    shares = equal_shares(num_examples, range(first, max_calls + 1))
-    if request.test_ratios and split == "test":
-        one_call = shares.get(1, 0)
-        return {1: one_call} | ratio_shares(num_examples - one_call, request.test_ratios)
-    return shares
-
-
-def _check_ratios(split: str, ratios: Sequence[float], max_calls: int) -> None:
-    most = max((calls for calls, ratio in enumerate(ratios, start=2) if ratio), default=0)
-    if most > max_calls:
-        raise ConfigError(
-            f"{split}_multi_tool_ratios give a share to examples of {most} calls and "
-            f"{split}_max_function_calls is {max_calls}: raise it or shorten the list"
-        )
-
-
-def _fitting(shares: dict[int, int], tools: ToolRange, split: str) -> dict[int, int]:
-    most = max((calls for calls, n in shares.items() if n), default=0)
-    if most > tools.num_tools:
-        raise ConfigError(
-            f"range {tools} holds {tools.num_tools} tools, too few for examples of {most} calls "
-            f"of different tools: lower {split}_max_function_calls or widen the range"
-        )
-    return shares
+    """Return the shares of a test set, or of the validation set that its rows allow."""
+    if split == "test":
+        return request.test_shares()
+    num_rows = [len(rows) for rows in pools.values()]
+    return request.validation_shares(sum(num_rows), sum(map(bool, num_rows)))
 
 
 def _examples(

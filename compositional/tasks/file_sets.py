@@ -94,10 +94,11 @@ def ensure(
             build(file_set) if manifest is None else None
             for file_set, manifest in zip(sets, manifests, strict=True)
         ]
-        for content in contents:
-            if content is not None:
-                _refuse_other_content(folder, content)
-        if any(content is not None for content in contents):
+        new = [content for content in contents if content is not None]
+        for content in new:
+            _refuse_other_content(folder, content)
+        _refuse_two_sources(folder, manifests, new)
+        if new:
             write_text(mark, "")
         written = [
             manifest if content is None else _write(folder, file_set, content)
@@ -202,6 +203,19 @@ def _refuse_other_content(folder: Path, content: Content) -> None:
             f"{path} is there and holds other rows than asked for (sha256 "
             f"{sha256_file(path)[:12]}, asked {sha256_text(_text(value))[:12]}): "
             "name another --data_dir"
+        )
+
+
+def _refuse_two_sources(
+    folder: Path, manifests: Sequence[JsonObject | None], contents: Sequence[Content]
+) -> None:
+    """Refuse to set files beside others that were made from another state of the source."""
+    found = {m["settings"].get(SOURCE_HASH) for m in manifests if m and "settings" in m}
+    asked = {content.settings.get(SOURCE_HASH) for content in contents}
+    if found and asked - found:
+        raise DataError(
+            f"{folder}: holds files of a source with sha256 {min(map(str, found))[:12]} and the "
+            f"one asked for has {min(map(str, asked))[:12]}: name another --data_dir"
         )
 
 

@@ -1,20 +1,15 @@
 """From what a user asks to sets of files: their names, their settings and how they are built."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from compositional.errors import DataError
-from compositional.files import read_json, sha256_file
-from compositional.tasks.building import RoundRequest, SourceTools, counts, unanswerable
-from compositional.tasks.data_config import (
-    DEFAULT_SOURCE,
-    DEFAULT_TEST_SIZE,
-    DEFAULT_TRAIN_SIZE,
-    DataConfig,
-)
+from compositional.tasks.building import SourceTools, counts, unanswerable
+from compositional.tasks.data_config import DEFAULT_TEST_SIZE, DEFAULT_TRAIN_SIZE, DataConfig
 from compositional.tasks.file_sets import SOURCE_HASH, Content, FileSet, ensure
 from compositional.tasks.ranges import RoundPlan, ToolRange
+from compositional.tasks.resolving import ResolvedData, resolve
 from compositional.tasks.round_files import (
     descriptions_file,
     example_record,
@@ -24,19 +19,9 @@ from compositional.tasks.round_files import (
     skill_records,
     unanswerable_file,
 )
+from compositional.tasks.round_request import RoundRequest
 from compositional.tasks.sources import bfcl
-from compositional.tasks.sources.opening import SourceName
 from compositional.tasks.types import Example, JsonObject
-
-_DEFAULTS: JsonObject = {
-    "source": DEFAULT_SOURCE,
-    "revision": None,
-    "samples_per_tool": None,
-    "train_size": DEFAULT_TRAIN_SIZE,
-    "test_size": DEFAULT_TEST_SIZE,
-    "train_multi_tool_ratios": [],
-    "test_multi_tool_ratios": [],
-}
 
 
 @dataclass(frozen=True)
@@ -58,14 +43,6 @@ class DataFiles:
     unanswerable: JsonObject | None
 
 
-def data_folder(config: DataConfig, seed: int) -> Path:
-    """Return the folder of a config's round files: the one named, or `data/<source>-seed<seed>`."""
-    if config.data_dir is not None:
-        return config.data_dir
-    slug = SourceName(config.source or DEFAULT_SOURCE, config.revision).slug
-    return Path("data") / f"{slug}-seed{seed if config.data_seed is None else config.data_seed}"
-
-
 def ensure_files(config: DataConfig, seed: int, *, exact: bool = False) -> DataFiles:
     """Return the files of a config with `training_rounds`; those that are missing are built.
 
@@ -79,36 +56,25 @@ def ensure_files(config: DataConfig, seed: int, *, exact: bool = False) -> DataF
         ConfigError: If what is asked for cannot be built.
         DataError: If files do not match what is asked for, or the source cannot be read.
     """
-    takes_what_is_there = config.data_dir is not None and not exact
-    found = _settings_found(config) if takes_what_is_there else {}
-    files = _RoundSets(config, seed, found)
+    data = resolve(config, seed, exact=exact)
+    files = _RoundSets(data)
     manifests = iter(
-        ensure(files.folder, files.sets, files.build, accept_by_hand=takes_what_is_there)
+        ensure(data.folder, files.sets, files.build, accept_by_hand=data.takes_what_is_there)
     )
     adaptation = next(manifests) if config.adaptation_tools else None
     rounds = tuple(next(manifests) for _ in config.plans)
     mixed = next(manifests) if config.num_mixed else None
     unanswerable_ = next(manifests) if config.num_unanswerable else None
-    return DataFiles(files.folder, adaptation, rounds, mixed, unanswerable_)
+    return DataFiles(data.folder, adaptation, rounds, mixed, unanswerable_)
 
 
 class _RoundSets:
     """The sets of one config, and the source that is read when the first of them is built."""
 
-    def __init__(self, config: DataConfig, seed: int, found: JsonObject) -> None:
-        self.folder = data_folder(config, seed)
-        data_seed = seed if config.data_seed is None else config.data_seed
-        self.source_sha256 = _asked_sha256(config) or found.get(SOURCE_HASH)
-        values: JsonObject = {
-            name: found.get(name, default)
-            for name, default in _DEFAULTS.items()
-            if getattr(config, name) in (None, ())
-        }
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        one_call = config.test_one_call and found.get("test_one_call", True)
-        self.config = replace(config, data_seed=data_seed, test_one_call=one_call, **values)
-        self.source = SourceName(str(self.config.source), self.config.revision)
-        self.data_seed = data_seed
+    def __init__(self, data: ResolvedData) -> None:
+        self.data = data
+        self.config = config = data.config
+        self.source = data.source
         self._tools: SourceTools | None = None
         plans = [(0, plan) for plan in config.adaptation_plans]
         plans += list(enumerate(config.plans, start=1))
@@ -133,17 +99,15 @@ class _RoundSets:
         """The source's tools, read once.
 
         Raises:
-            DataError: If the source is another one than that of the files in the folder.
+            DataError: If the source cannot be read, or is a file of which only the name is known.
         """
         if self._tools is None:
-            source = self.source.read()
-            if self.source_sha256 not in (None, source.sha256):
+            if self.source.path and not self.data.is_source_named:
                 raise DataError(
-                    f"{self.folder} holds files of source {self.source.label} with sha256 "
-                    f"{str(self.source_sha256)[:12]}; the one asked for has "
-                    f"{source.sha256[:12]}: name another --data_dir"
+                    f"{self.data.folder} lacks files that are asked for; the others are made from "
+                    f"{self.source.label}: name that file with --source to build them"
                 )
-            self._tools = SourceTools(source, self.data_seed)
+            self._tools = SourceTools(self.source.read(), self.data.data_seed)
         return self._tools
 
     @property
@@ -151,8 +115,8 @@ class _RoundSets:
         return {
             "source": self.source.label,
             "revision": self.source.revision,
-            SOURCE_HASH: self.source_sha256,
-            "data_seed": self.data_seed,
+            SOURCE_HASH: self.data.source_sha256,
+            "data_seed": self.data.data_seed,
         }
 
     def _request(self, round_index: int, plan: RoundPlan) -> RoundRequest:
@@ -266,7 +230,7 @@ class _RoundSets:
             tool.skill.name for tools in self._all_ranges() for tool in self.tools.in_range(tools)
         ]
         queries = bfcl.read_irrelevance(bfcl_folder())
-        examples = unanswerable(queries, names, self.config.num_unanswerable, self.data_seed)
+        examples = unanswerable(queries, names, self.config.num_unanswerable, self.data.data_seed)
         files = {file_set.required[0]: _records(examples, scored=True)}
         about = {
             "queries_from": {"name": "bfcl irrelevance", "licence": bfcl.LICENCE},
@@ -288,26 +252,6 @@ class _RoundSets:
             },
             "cleaning": source.dropped | self.tools.cleaned.counts,
         }
-
-
-def _settings_found(config: DataConfig) -> JsonObject:
-    """Return the settings of the first manifest that a named folder has for the run's ranges."""
-    for tools in config.ranges:
-        for path in sorted((config.data_dir or Path()).glob(f"manifest_tools{tools}_*.json")):
-            settings = read_json(path).get("settings")
-            if isinstance(settings, dict):
-                return settings
-    return {}
-
-
-def _asked_sha256(config: DataConfig) -> str | None:
-    """Return the hash of the source where it is a local file that the user names."""
-    path = SourceName(config.source).path if config.source else None
-    if path is None:
-        return None
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    return sha256_file(path)
 
 
 def _records(examples: Sequence[Example], *, scored: bool) -> list[JsonObject]:

@@ -9,6 +9,7 @@ from compositional.errors import ConfigError, DataError
 from compositional.files import canonical_json, read_json, sha256_text, write_json
 from compositional.tasks.benchmark import Benchmark, DataConfig, prepare
 from compositional.tasks.types import Example
+from tests.tasks.sources.test_bfcl import call, folder_with, question
 from tests.tasks.toy_rows import source_file
 
 ROWS = (30, 29, 28, 27, 26, 25)
@@ -107,7 +108,7 @@ def test_another_file_under_the_same_name_is_another_source(source: Path) -> Non
     source_file(source.parent, (30, 29, 28, 27, 26, 24))
     with pytest.raises(DataError, match=r"asked for source_sha256 .* and found source_sha256"):
         prepare(_config(source), 1)
-    with pytest.raises(DataError, match=r"holds files of source toy.jsonl with sha256"):
+    with pytest.raises(DataError, match=r"made from toy.jsonl: name that file with --source"):
         prepare(_config(source, source=None, training_rounds="1-2:3,3-4"), 1)
 
 
@@ -138,6 +139,38 @@ def test_limits_per_round_go_into_the_names_of_files(source: Path) -> None:
     folder = source.parent / "data" / "test"
     assert (folder / "function_calling_test_tools1-2_1calls.json").is_file()
     assert (folder / "function_calling_test_tools5-6_2calls.json").is_file()
+
+
+def test_bfcl_keeps_alternatives_and_has_unanswerable_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = call(city=["Bonn", "Bonn, DE"], unit=["metric", ""])
+    rows = [(question(f"q{n}", f"Rain in Bonn on {n} May?"), truth) for n in range(10)]
+    folder = folder_with(tmp_path, rows)
+    queries = [question("i1", "How is the weather?"), question("i2", "Who wrote Emma?")]
+    lines = "\n".join(json.dumps(query) for query in queries)
+    (folder / "BFCL_v4_irrelevance.json").write_text(lines)
+    monkeypatch.setattr("compositional.packages.bfcl_folder", lambda: folder)
+    config = DataConfig(
+        data_dir=tmp_path / "data",
+        training_rounds="1-1",
+        train_size=7,
+        test_size=2,
+        train_max_function_calls=1,
+        test_max_function_calls=1,
+        num_unanswerable=1,
+    )
+    benchmark = prepare(config, 1)
+    (step,) = benchmark.rounds[0].test[0].steps or ()
+    assert json.loads(step.response) == {"city": "Bonn"}
+    assert step.acceptable == truth[0]["geo.weather"]
+    assert all(s.acceptable is None for e in benchmark.rounds[0].train for s in e.steps or ())
+    assert [(e.id, e.query, e.steps) for e in benchmark.unanswerable] == [
+        ("i2", "Who wrote Emma?", ())
+    ]
+    assert benchmark.manifest["rounds"][0]["cleaning"]["with_system_message"] == 0
+    with pytest.raises(DataError, match="2 unanswerable queries are asked for and 1 are left"):
+        prepare(replace(config, data_dir=tmp_path / "other", num_unanswerable=2), 1)
 
 
 def test_ranges_beyond_the_source_are_refused(source: Path) -> None:

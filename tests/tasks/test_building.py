@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from compositional.errors import ConfigError, DataError
-from compositional.tasks.building import RoundRequest, SourceTools, counts, unanswerable
+from compositional.tasks.building import SourceTools, counts, unanswerable
 from compositional.tasks.ranges import ToolRange
+from compositional.tasks.round_request import RoundRequest
 from compositional.tasks.rows import Source, xlam_row
 from compositional.tasks.types import Example
 from tests.tasks.toy_rows import records

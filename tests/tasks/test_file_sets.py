@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_a_file_shared_with_another_set_names_both_requests(tmp_path: Path) -> N
     shared = FileSet("other", SIZES | {"size": 5}, ("one/train.json",))
     with pytest.raises(DataError, match=r"one/train.json: asked for size 5 and found size 2"):
         _ensure(tmp_path, shared)
+
+
+def test_sets_of_two_sources_are_not_set_side_by_side(tmp_path: Path) -> None:
+    _ensure(tmp_path, _set())
+
+    def build(file_set: FileSet) -> Content:
+        return replace(_content(file_set), settings=file_set.settings | {"source_sha256": "xyz"})
+
+    with pytest.raises(DataError, match="sha256 abc and the one asked for has xyz"):
+        _ensure(tmp_path, _set(), _set("two"), build=build)
+    assert not (tmp_path / "two").exists()
 
 
 def test_nothing_is_written_where_one_set_cannot_be_built(tmp_path: Path) -> None:
