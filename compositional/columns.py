@@ -32,24 +32,21 @@ class Column:
         return len({base for example in self.examples for base in example.base_ids})
 
 
-def columns_of(benchmark: Benchmark, split: str = "test") -> list[Column]:
+def columns_of(benchmark: Benchmark, evaluation: EvaluationConfig) -> list[Column]:
     """Return the rounds' columns in the order taught, then those outside the matrix.
-
-    Args:
-        benchmark: The rounds.
-        split: `test`, or `validation` for choosing settings.
 
     Raises:
         DataError: If a round's set is empty.
     """
-    columns = [Column(r.name, ROUND, r.index, getattr(r, split)) for r in benchmark.rounds]
+    split, first = evaluation.split, slice(evaluation.max_examples)
+    columns = [Column(r.name, ROUND, r.index, getattr(r, split)[first]) for r in benchmark.rounds]
     for column in columns:
         if not column.examples:
             raise DataError(f"the {split} set of {column.name} is empty")
     if benchmark.mixed:
-        columns.append(Column(MIXED, MIXED, 0, benchmark.mixed))
+        columns.append(Column(MIXED, MIXED, 0, benchmark.mixed[first]))
     if benchmark.unanswerable:
-        columns.append(Column(UNANSWERABLE, UNANSWERABLE, 0, benchmark.unanswerable))
+        columns.append(Column(UNANSWERABLE, UNANSWERABLE, 0, benchmark.unanswerable[first]))
     return columns
 
 

@@ -100,11 +100,16 @@ class RunConfig:
         return plain
 
     def sha256(self) -> str:
-        """Return the hash of all that results depend on: the config without cosmetic fields."""
+        """Return the hash of all that results depend on: the config without cosmetic fields.
+
+        Where files stand does not count, nor does when states are saved.
+        """
         plain = self.settings()
         for key in COSMETIC:
             del plain[key]
         del plain["data"]["data_dir"], plain["training"]["checkpoint_seconds"]
+        for section, key in (("data", "source"), ("model", "name")):
+            plain[section][key] = file_name(plain[section][key])
         return sha256_text(canonical_json(plain))
 
 
@@ -182,7 +187,7 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
     Raises:
         ConfigError: If a name is unknown or a value does not fit.
     """
-    parser = ArgumentParser(exit_on_error=False)
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     kinds: dict[str, Any] = {"experiment": str, "run": str, "seed": int}
     parser.add_argument("--experiment", type=str, default="default")
     parser.add_argument("--run", type=str, default=None)
@@ -213,6 +218,11 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
         method_name=chain[0][0],
         method=config,
     )
+
+
+def file_name(source: str | None) -> str | None:
+    """Return the last part of a path to something that exists; any other name as it is."""
+    return Path(source).name if source is not None and Path(source).exists() else source
 
 
 def _folder_name(what: str, name: str) -> str:

@@ -82,7 +82,8 @@ def same_config(folder: RunFolder, config: RunConfig) -> bool:
 
     The written config is resolved anew: a setting that it does not know yet has its default.
     """
-    return resolve(read_experiment(folder.folder / "config.yaml")).sha256() == config.sha256()
+    found = resolve(read_experiment(folder.folder / "config.yaml"))
+    return found.sha256() == config.sha256()
 
 
 def announce_finished(path: Path, finished: Sequence[RunConfig]) -> None:

@@ -81,7 +81,7 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
 def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[list[str], float]:
     """Return the plan of one run as lines, and its seconds."""
     benchmark, method = prepared.benchmark, prepared.method
-    columns = columns_of(benchmark, config.evaluation.split)
+    columns = columns_of(benchmark, config.evaluation)
     lines = [f"{config.experiment}/{config.run}: method {config.method_name}"]
     seconds = 0.0
     for lesson in lessons(method, benchmark):

@@ -25,7 +25,14 @@ from compositional.columns import Column
 from compositional.config import RunConfig
 from compositional.environment import peak_memory_bytes
 from compositional.errors import ResultsError
-from compositional.files import read_json, write_json, write_json_lines, write_text
+from compositional.files import (
+    canonical_json,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 from compositional.run_context import RunContext
 from compositional.tasks.types import Prediction, Round
 from compositional.tracking import NoTracker, Tracker
@@ -175,7 +182,7 @@ class RunFolder:
             "num_calls": [len(example.steps or ()) for example in column.examples],
             "scores": by_name,
         }
-        write_json(self._path("scores", row, column, ".json"), cell)
+        write_text(self._path("scores", row, column, ".json"), canonical_json(cell) + "\n")
         self.tracker.cell(row, column.name, _means(by_name))
 
     def write_training(self, lesson: Round, run: RunContext, seconds: float) -> None:
@@ -242,6 +249,14 @@ class RunFolder:
         """Return `environment.json`."""
         environment: dict[str, Any] = read_json(self.folder / "environment.json")
         return environment
+
+    def export(self, path: Path) -> None:
+        """Write the result with all predictions into one JSON file."""
+        predictions = {
+            file.stem: [line for _, line in read_json_lines(file)]
+            for file in sorted((self.folder / "predictions").glob("*.jsonl"))
+        }
+        write_json(path, {**self.result(), "predictions": predictions})
 
     def cells(self) -> list[Cell]:
         """Return all cells that stand, by row and file name."""

@@ -37,7 +37,7 @@ def run_rounds(
         checkpoints: Takes a state after every lesson.
         probe: Measures the drift from the base model after every round; None for not at all.
     """
-    columns = columns_of(benchmark, run.evaluation.split)
+    columns = columns_of(benchmark, run.evaluation)
     num_rounds = len(benchmark.rounds)
     num_learned = checkpoints.restore(method, run)
     if num_learned == 0 and method.traits.has_first_row:

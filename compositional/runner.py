@@ -131,7 +131,7 @@ def _begin(
             "choose another --run"
         )
     environment = describe_environment(prepared.model.device)
-    columns = columns_of(prepared.benchmark, config.evaluation.split)
+    columns = columns_of(prepared.benchmark, config.evaluation)
     folder.start(config, identity, columns, environment)
 
 

@@ -49,6 +49,7 @@ class EvaluationConfig:
         max_new_tokens: The longest answer, the same for every method.
         batch_size: Answers generated side by side.
         split: `test`, or `validation` for choosing settings.
+        max_examples: Examples of each test set that are asked, the first ones; None for all.
         first_row: Whether the model is scored before any training (row 0).
         every_round: Whether columns are scored after every round, or after the last one only.
         past_rounds: Whether the columns of earlier rounds are scored again after each round.
@@ -60,6 +61,7 @@ class EvaluationConfig:
     max_new_tokens: int = 128
     batch_size: int = 16
     split: str = "test"
+    max_examples: int | None = None
     first_row: bool = True
     every_round: bool = True
     past_rounds: bool = True
@@ -71,6 +73,7 @@ class EvaluationConfig:
         """Refuse values that no evaluation can have."""
         if self.split not in SPLITS:
             raise ConfigError(f"unknown split {self.split!r}; {did_you_mean(self.split, SPLITS)}")
-        for name in ("max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        for name in ("max_new_tokens", "batch_size", "max_examples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be 1 or more")

@@ -125,6 +125,7 @@ def run_config(
     method: dict[str, Any],
     training: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
+    evaluation: dict[str, Any] | None = None,
 ) -> RunConfig:
     """Turn an entry point's flags into the config of its run.
 
@@ -133,6 +134,7 @@ def run_config(
         method: The method's settings, its name among them.
         training: Settings of training; None for a method that does not train.
         data: Further settings of the data.
+        evaluation: Further settings of evaluation.
     """
     return resolve(
         {
@@ -157,6 +159,7 @@ def run_config(
                 "past_rounds": flags.eval_all_previous,
                 "next_round": flags.eval_next_round,
                 "drift": flags.drift,
+                **(evaluation or {}),
             },
             "output": _picked(flags, OUTPUT_FLAGS),
             "method": method,

@@ -31,7 +31,9 @@ def parse_flags(flags: type[T], argv: Sequence[str] | None, prog: str, descripti
     """
     import sys
 
-    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False)
+    parser = ArgumentParser(
+        prog=prog, description=description, exit_on_error=False, allow_abbrev=False
+    )
     parser.add_class_arguments(flags, as_group=False)
     parser.add_argument("--config", action="config", help="YAML file with any of these flags")
     arguments = sys.argv[1:] if argv is None else argv

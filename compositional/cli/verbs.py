@@ -93,9 +93,23 @@ def report(argv: Sequence[str]) -> int:
     return 0
 
 
+def publish(argv: Sequence[str]) -> int:
+    """Keep an experiment's finished runs without text: scores, costs and hashes."""
+    from compositional.publish import publish as publish_runs
+
+    parser = Parser(prog="compositional publish", allow_abbrev=False, description=publish.__doc__)
+    parser.add_argument("folder", type=Path, help="results/<experiment>")
+    parser.add_argument("target", type=Path, help="where to keep them, for example docs/results/x")
+    known = parser.parse_args(argv)
+    names = publish_runs(known.folder, known.target)
+    print(f"kept in {known.target}: {', '.join(names) or 'nothing new'}")
+    return 0
+
+
 VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "run": run,
     "report": report,
     "score": score,
     "convert": convert,
+    "publish": publish,
 }

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.typing import RcKeyType
 
 from compositional.errors import ResultsError
@@ -47,12 +48,12 @@ def save_matrix_png(
     with mpl.rc_context(_STYLE):
         widths = [1.0 + 0.85 * len(columns) for columns, _ in matrices]
         height = 1.3 + 0.5 * max(matrix.num_rounds + 1 for _, matrix in matrices)
-        canvas = Canvas(figsize=(sum(widths) + 0.8, height), layout="constrained", facecolor="w")
+        layout = ConstrainedLayoutEngine(wspace=0.06)
+        canvas = Canvas(figsize=(sum(widths) + 0.8, height), layout=layout, facecolor="w")
         panels = canvas.subplots(1, len(runs), width_ratios=widths, squeeze=False)[0]
         for axes, name, (columns, matrix) in zip(panels, names, matrices, strict=True):
             _draw(axes, matrix, columns)
             axes.set_title(name, fontweight="bold", pad=10)
-        canvas.get_layout_engine().set(wspace=0.06)
         for axes in panels[1:]:
             axes.tick_params(labelleft=False)
         canvas.suptitle(

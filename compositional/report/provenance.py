@@ -86,7 +86,7 @@ def _shared(configs: Sequence[JsonObject]) -> JsonObject:
             shared[key] = value
         elif all(isinstance(other, dict) for other in (value, *values)):
             shared[key] = _shared([config[key] for config in configs])
-    return shared
+    return {key: value for key, value in shared.items() if value != {}}
 
 
 def _without(config: JsonObject, shared: JsonObject) -> JsonObject:

@@ -116,7 +116,7 @@ def _single_round(config: DataConfig) -> Benchmark:
     test_path = config.test_file or _TEST_FILE
     descriptions = config.tool_descriptions
     is_test_only = config.train_file is None and config.test_file and descriptions
-    train = () if is_test_only else _ordered(read_examples(train_path, 1), config)
+    train = () if is_test_only else read_examples(train_path, 1)
     if not train and not is_test_only:
         raise DataError(f"{train_path}: the training set is empty")
     test = read_examples(test_path, 1)
@@ -138,7 +138,7 @@ def _load_round(folder: Path, plan: RoundPlan, index: int, config: DataConfig) -
         for split in ("train", "validation", "test")
     )
     descriptions = folder / descriptions_file(plan.tools)
-    train = _ordered(read_examples(train_path, index), config)
+    train = read_examples(train_path, index)
     if not train:
         raise DataError(f"{train_path}: the training set is empty")
     validation = read_examples(validation_path, index) if validation_path.is_file() else ()
@@ -161,12 +161,6 @@ def _load_extra(folder: Path, manifest: JsonObject | None) -> tuple[Example, ...
         return ()
     (name,) = manifest["files"]
     return read_examples(folder / name, None)
-
-
-def _ordered(examples: tuple[Example, ...], config: DataConfig) -> tuple[Example, ...]:
-    if not config.curriculum_learning:
-        return examples
-    return tuple(sorted(examples, key=lambda example: len(example.steps or ())))
 
 
 def _skills(descriptions: Path | None, train: Sequence[Example]) -> tuple[Skill, ...]:

@@ -44,7 +44,6 @@ class DataConfig:
         train_multi_tool_ratios: Shares of 2, 3, ... calls among composed examples (equal).
         test_multi_tool_ratios: Shares of 2, 3, ... calls among composed examples (equal).
         test_one_call: Whether test sets hold one-call queries too.
-        curriculum_learning: Whether training examples come in order of their number of calls.
         num_unanswerable: Queries that no tool answers, a column of their own.
         num_mixed: Test examples that join queries of different rounds.
         data_seed: Seed of the split and of composition (the run's seed).
@@ -70,7 +69,6 @@ class DataConfig:
     train_multi_tool_ratios: tuple[float, ...] = ()
     test_multi_tool_ratios: tuple[float, ...] = ()
     test_one_call: bool = True
-    curriculum_learning: bool = False
     num_unanswerable: int = 0
     num_mixed: int = 0
     data_seed: int | None = None

@@ -243,16 +243,6 @@ def test_a_tool_without_a_description_is_named_where_there_are_some(tmp_path: Pa
         prepare(config, 1)
 
 
-def test_a_curriculum_orders_by_number_of_calls(tmp_path: Path) -> None:
-    config = _by_hand(tmp_path)
-    path = tmp_path / "training" / "function_calling_train_tools1-2_4calls.json"
-    both = {"user_input": "Both", "tools": ["ask", "stop"], "function_calls": ["{}", "{}"]}
-    write_json(path, [both, *read_json(path)])
-    assert _calls(prepare(config, 1).rounds[0].train) == [2, 1, 1]
-    ordered = prepare(replace(config, curriculum_learning=True), 1).rounds[0].train
-    assert [e.query for e in ordered] == ["Do ask", "Do stop", "Both"]
-
-
 # A single round out of two files
 
 

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from compositional.errors import ResultsError
+from compositional.report.loading import Experiment, load_experiment
+from tests.report.runs import make_benchmark, right, write_run
+
+
+def test_orders_finished_runs_by_method(experiment: Experiment) -> None:
+    names = [run.name for run in experiment.finished]
+    assert names == ["lora", "zero_shot", "constant", "joint", "oracle"]
+    assert experiment.name == "tiny"
+
+
+def test_keeps_failed_runs_apart_with_their_reason(experiment: Experiment) -> None:
+    (failed,) = experiment.others
+    assert failed.name == "rag"
+    assert failed.reason == "ModelError: no <model>\nanywhere | at all"
+
+
+def test_says_what_a_method_sees(tmp_path: Path) -> None:
+    forced = {"name": "memory_tokens", "use_ground_truth_tools": True}
+    write_run(tmp_path / "a", {"name": "oracle", "of": forced}, make_benchmark())
+    write_run(tmp_path / "b", {"name": "lora"}, make_benchmark())
+    first, second = sorted(load_experiment(tmp_path).finished, key=lambda run: run.name)
+    assert first.sees == ["query", "round", "tools"]
+    assert first.method_title == "oracle of memory_tokens"
+    assert second.sees == ["query"]
+
+
+def test_no_finished_run_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="no run at all"):
+        load_experiment(tmp_path / "absent")
+    write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark(), finish=False)
+    with pytest.raises(ResultsError, match="lora started: still running"):
+        load_experiment(tmp_path)
+
+
+def test_results_go_before_published_runs(tmp_path: Path) -> None:
+    results, published = tmp_path / "results", tmp_path / "published"
+    write_run(results / "both", {"name": "lora"}, make_benchmark())
+    write_run(results / "stopped", {"name": "lora"}, make_benchmark(), finish=False)
+    for name in ("both", "stopped", "only"):
+        write_run(published / name, {"name": "lora"}, make_benchmark(), right)
+    experiment = load_experiment(results, published)
+    taken = {run.name: run.is_published for run in experiment.finished}
+    assert taken == {"both": False, "only": True, "stopped": True}
+    assert not experiment.others
+
+
+def test_published_runs_alone_are_enough(tmp_path: Path) -> None:
+    write_run(tmp_path / "published" / "lora", {"name": "lora"}, make_benchmark())
+    experiment = load_experiment(tmp_path / "results" / "x", tmp_path / "published")
+    assert experiment.name == "x"
+    assert len(experiment.finished) == 1

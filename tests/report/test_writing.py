@@ -1,0 +1,81 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from compositional.cli.main import main
+from compositional.errors import ConfigError
+from compositional.files import write_json
+from compositional.report import write_report
+from compositional.results import RunFolder
+from tests.report.runs import make_benchmark, write_run
+
+
+def test_prints_matrices_and_tables(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    write_report(folder, page=tmp_path / "page.html")
+    printed = capsys.readouterr()
+    assert "  after round 2    0.50    0.75    after round 2    0.50    0.50" in printed.out
+    assert "### Tool F1 of each method" in printed.out
+    assert "### Runs without a result" in printed.out
+    assert str(tmp_path / "page.html") in printed.err
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"page.html", "scores.md", "costs.md"}
+    scores = (tmp_path / "scores.md").read_text()
+    assert "### Every score, mean of the last row" in scores
+    assert "seconds" not in scores
+    assert "seconds learning" in (tmp_path / "costs.md").read_text()
+
+
+def test_latex_alone_is_printed(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    write_report(folder, "latex", tmp_path / "page.html")
+    assert capsys.readouterr().out.startswith("\\begin{table}")
+    assert (tmp_path / "scores.tex").exists()
+    assert (tmp_path / "costs.tex").exists()
+
+
+def test_csv_has_a_line_a_figure(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    write_report(folder, "csv", tmp_path / "page.html")
+    out = capsys.readouterr().out
+    assert out == (tmp_path / "scores.csv").read_text()
+    rows = {
+        (row["run"], row["score"], row["figure"]): row for row in csv.DictReader(io.StringIO(out))
+    }
+    lora = rows["lora", "tool_f1", "backward_transfer"]
+    assert (lora["value"], lora["low"], lora["high"]) == ("-0.5", "-1.0", "0.0")
+    assert rows["zero_shot", "tool_f1", "learning_gap"]["value"] == ""
+    assert rows["lora", "parse_error_rate", "average_accuracy"]["value"] == "0.25"
+    assert rows["lora", "tool_f1", "forgetting_after_round_2"]["value"] == "0.5"
+    assert rows["oracle", "tool_f1", "average_accuracy"]["sees"] == "query+round"
+    assert (tmp_path / "costs.csv").exists()
+
+
+def test_scores_do_not_depend_on_when_and_where(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_run(tmp_path / name / "lora", {"name": "lora"}, make_benchmark())
+    other = RunFolder(tmp_path / "second" / "lora").folder
+    for path in (other / "timings").glob("row*.json"):
+        write_json(path, {"seconds": 9.0, "num_examples": 4, "num_reused": 4,
+                          "num_tokens": 1, "peak_memory_bytes": 5})  # fmt: skip
+    write_json(other / "environment.json", {"started": "2030-01-01", "git": {"commit": None}})
+    texts = []
+    for name in ("first", "second"):
+        write_report(tmp_path / name)
+        texts.append((tmp_path / name / "scores.md").read_bytes())
+    assert texts[0] == texts[1]
+
+
+def test_unknown_format(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'markdown'"):
+        write_report(folder, "markdwn")
+
+
+def test_command(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    page = tmp_path / "page.html"
+    assert main(["report", str(folder), "--format", "csv", "--output", str(page)]) == 0
+    assert page.exists()
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "absent")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
