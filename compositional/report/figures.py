@@ -24,7 +24,8 @@ from compositional.tasks.types import JsonObject
 ORACLE, JOINT = "oracle", "joint"
 REPLAY_SETTINGS = ("use_replay_buffer", "replay_buffer_size", "replay_ratio")
 """Settings that do not matter to a bound: it learns once, and has nothing to replay."""
-_IRRELEVANT_DATA = ("data_dir", "num_mixed", "num_unanswerable")
+_IDENTIFIED = ("name", "source", "revision", "data_dir")
+"""Settings that say where model and data are: their hashes are compared instead."""
 
 
 class Draws:
@@ -113,7 +114,7 @@ def bound_of(run: RunView, runs: Sequence[RunView], kind: str) -> RunView | None
     for other in runs:
         if (
             other.method["name"] == kind
-            and _comparable(other.method.get("of", {})) == _comparable(run.method)
+            and _comparable(other.config["method"].get("of", {})) == _comparable(run.config["method"])
             and _setting(other) == _setting(run)
             and other.asks_the_same(run)
         ):
@@ -127,10 +128,14 @@ def _comparable(method: JsonObject) -> JsonObject:
 
 def _setting(run: RunView) -> tuple[object, ...]:
     """Return what two runs must share beside the method for one to bound the other."""
-    data = {k: v for k, v in run.config["data"].items() if k not in _IRRELEVANT_DATA}
+    hashes = [run.result["identity"][name] for name in ("model", "data")]
+    data, model = (
+        {key: value for key, value in run.config[section].items() if key not in _IDENTIFIED}
+        for section in ("data", "model")
+    )
     training = {k: v for k, v in run.config["training"].items() if k != "checkpoint_seconds"}
     max_new_tokens = run.config["evaluation"]["max_new_tokens"]
-    return run.seed, run.config["model"], data, training, max_new_tokens
+    return run.seed, hashes, data, model, training, max_new_tokens
 
 
 def _diagonal(bound: RunView | None) -> dict[str, ExampleScores]:

@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from compositional.columns import MIXED, ROUND, UNANSWERABLE
+from compositional.config import read_experiment, resolve
 from compositional.errors import ResultsError
 from compositional.files import read_json_lines
 from compositional.methods.registry import METHODS
@@ -139,13 +138,8 @@ class RunView:
 
     @cached_property
     def config(self) -> JsonObject:
-        """The resolved config."""
-        path = self.files.folder / "config.yaml"
-        try:
-            config: JsonObject = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ResultsError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-        return config
+        """The config, resolved anew: a setting that it does not know yet has its default."""
+        return resolve(read_experiment(self.files.folder / "config.yaml")).settings()
 
     def predictions(self, row: int, column: str) -> list[JsonObject] | None:
         """Return the predictions of a cell, an object an example; None where they were not kept."""
@@ -181,6 +175,11 @@ class Experiment:
     def seeds(self) -> list[int]:
         """The seeds of the finished runs."""
         return sorted({run.seed for run in self.finished})
+
+    @property
+    def splits(self) -> list[str]:
+        """Which rows the finished runs were asked: `test`, or `validation`."""
+        return sorted({str(run.config["evaluation"]["split"]) for run in self.finished})
 
     @property
     def interval_note(self) -> str:

@@ -151,6 +151,8 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
         ("seed" if len(experiment.seeds) == 1 else "seeds", [str(s) for s in experiment.seeds]),
         ("run on", dates),
     ]
+    if experiment.splits != ["test"]:
+        facts.append(("asked from", [f"{split} rows" for split in experiment.splits]))
     if checks:
         num_learning = sum(check.passes is True for check in checks)
         facts.append(("trained, above the floor", [f"{num_learning} of {len(checks)}"]))

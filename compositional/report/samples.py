@@ -81,7 +81,7 @@ def read_questions(run: RunView) -> Questions:
         return Questions(absent="the round files are not those that the run was asked from")
     examples = {
         (column.name, example.id): example
-        for column in columns_of(benchmark)
+        for column in columns_of(benchmark, config.evaluation)
         for example in column.examples
     }
     return Questions(examples, benchmark.manifest.get("twins", []))

@@ -37,9 +37,9 @@ def fit(
 ) -> list[float]:
     """Train parameters for a number of steps, saving into the run's slot on the way.
 
-    The groups' parameters require gradients while they train, and no others do. Every step draws from its own streams, so the state holds parameters, optimiser moments and
-    losses only; a training that was cut off goes on from its last save and ends bit for bit as
-    one that was not.
+    The groups' parameters require gradients while they train, and no others do. Every step draws
+    from its own streams, so the state holds parameters, optimiser moments and losses only; a
+    training that was cut off goes on from its last save and ends bit for bit as one that was not.
 
     Args:
         key: Names this training within the run; a saved state of another one is not taken.

@@ -8,6 +8,7 @@ from compositional.columns import Column, columns_of, due
 from compositional.config import resolve
 from compositional.results import RunFolder
 from compositional.run_context import Budget, RunContext
+from compositional.settings import EvaluationConfig
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.scoring import score_example
@@ -86,13 +87,13 @@ def write_run(
         {
             "experiment": folder.parent.name,
             "run": folder.name,
-            "data": {"training_rounds": "1,2"},
+            "data": {"training_rounds": "1-1,2-2", "data_dir": "no-such-folder"},
             **(settings or {}),
             "method": dict(method),
         }
     )
     files = RunFolder(folder)
-    columns = columns_of(benchmark)
+    columns = columns_of(benchmark, EvaluationConfig())
     identity = {"config": config.sha256(), "model": "m", "data": benchmark.manifest_sha256}
     files.start(config, identity, columns, ENVIRONMENT)
     context = RunContext(streams=Streams(config.seed), budget=Budget(**(budget or {})))

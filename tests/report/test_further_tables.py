@@ -53,7 +53,7 @@ def test_outside_the_matrix(tmp_path: Path) -> None:
     table = outside_table(experiment, all_figures(experiment))
     assert table is not None
     lora, icl, floor = texts(table).values()
-    # 1 - 0.05 ** (1 / 3) and 1 - 0.05 ** (1 / 2)
+    # The bounds are 1 less the third and the square root of 0.05.
     assert lora["unanswerable, answered by no call"] == "1.00 (all 3 alike, bound 0.63)"
     assert lora["mixed, tool F1"] == "0.00 (all 2 alike, bound 0.78)"
     assert lora["drift (nats)"] == "0.2500"

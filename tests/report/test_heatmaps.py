@@ -8,7 +8,7 @@ Figures = dict[str, MethodFigures]
 def test_matrix(figures: Figures) -> None:
     heatmap = matrix_heatmap(figures["lora"].summaries["tool_f1"])
     assert heatmap.columns == ("tools1", "tools2")
-    rows = {title: cells for title, cells in heatmap.rows}
+    rows = dict(heatmap.rows)
     assert list(rows) == ["before", "after round 1", "after round 2"]
     first, second = rows["after round 2"]
     assert first is not None

@@ -21,12 +21,12 @@ def run(tmp_path: Path) -> RunView:
         asked = [example(f"{tool}{k}", tool, index) for k in range(3)]
         records = [example_record(e, scored=True) for e in asked]
         for split, folder in (("train", "training"), ("test", "test")):
-            name = f"function_calling_{split}_tools{index}_1calls.json"
+            name = f"function_calling_{split}_tools{index}-{index}_1calls.json"
             write_json(data / folder / name, records)
     settings = {
         "data": {
             "data_dir": str(data),
-            "training_rounds": "1,2",
+            "training_rounds": "1-1,2-2",
             "train_max_function_calls": 1,
             "test_max_function_calls": 1,
         }
@@ -50,10 +50,10 @@ def test_right_and_wrong_ones_with_what_was_asked(run: RunView) -> None:
     samples = read_samples(run, questions)
     assert samples is not None
     assert [(s.column, s.example_id, s.is_right) for s in samples] == [
-        ("tools1", "a0", True),
-        ("tools2", "b0", True),
-        ("tools1", "a1", False),
-        ("tools2", "b1", False),
+        ("tools1-1", "a0", True),
+        ("tools2-2", "b0", True),
+        ("tools1-1", "a1", False),
+        ("tools2-2", "b1", False),
     ]
     assert samples[0].query == "Query of a0"
     assert samples[0].expected == samples[0].predicted == ['a(city="Rome")']
@@ -62,7 +62,7 @@ def test_right_and_wrong_ones_with_what_was_asked(run: RunView) -> None:
 
 
 def test_other_round_files_are_not_shown(run: RunView, tmp_path: Path) -> None:
-    path = tmp_path / "data" / "test" / "function_calling_test_tools1_1calls.json"
+    path = tmp_path / "data" / "test" / "function_calling_test_tools1-1_1calls.json"
     write_json(path, [example_record(example("a0", "a", 1, "other"), scored=True)])
     questions = read_questions(run)
     assert "not those that the run was asked from" in questions.absent

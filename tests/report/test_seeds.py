@@ -38,8 +38,8 @@ def test_spread_over_orders(tmp_path: Path) -> None:
     other = make_benchmark(num_rounds=2)
     swapped = type(data)(**{**vars(other), "rounds": (_at(second, 1), _at(first, 2))})
     for name, rounds, benchmark, answer in (
-        ("a", "1,2", data, right),
-        ("b", "2,1", swapped, forgets),
+        ("a", "1-1,2-2", data, right),
+        ("b", "2-2,1-1", swapped, forgets),
     ):
         settings = {"data": {"training_rounds": rounds}}
         write_run(tmp_path / name, {"name": "lora"}, benchmark, answer, settings=settings)

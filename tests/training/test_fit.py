@@ -30,7 +30,7 @@ def context(tmp_path, checkpoint_seconds: float = 0.0) -> RunContext:
     return RunContext(Streams(3), training=training, slot=Slot(tmp_path / "slot"))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -43,10 +43,10 @@ def test_a_training_that_was_cut_off_ends_as_one_that_was_not(tmp_path, killed_a
 
     def dies(step: int) -> torch.Tensor:
         if step == killed_at:
-            raise Killed
+            raise KilledError
         return cut.loss(step)
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit("k", 10, dies, cut.groups, run)
     resumed = Problem()
     torch.manual_seed(99)
