@@ -156,9 +156,16 @@ class RunFolder:
         predictions: Sequence[Prediction],
         scores: Sequence[Mapping[str, float]],
         seconds: float,
-        num_reused: int,
     ) -> None:
-        """Write a cell; its scores come last, and only then it stands."""
+        """Write a cell; its scores come last, and only then it stands.
+
+        Args:
+            row: Rounds learned.
+            column: The test set.
+            predictions: Of its n examples.
+            scores: Of its n examples, by name.
+            seconds: The cell's share of the time that its row took, by tokens generated.
+        """
         lines = [
             {"id": example.id, **_prediction_json(prediction)}
             for example, prediction in zip(column.examples, predictions, strict=True)
@@ -167,7 +174,7 @@ class RunFolder:
         timing = {
             "seconds": seconds,
             "num_examples": len(lines),
-            "num_reused": num_reused,
+            "num_reused": sum(prediction.reused for prediction in predictions),
             "num_tokens": sum(prediction.num_tokens for prediction in predictions),
             "peak_memory_bytes": peak_memory_bytes(),
         }

@@ -73,20 +73,29 @@ def score_row(
     run: RunContext,
     folder: RunFolder,
 ) -> None:
-    """Answer and score the columns of a row that do not stand in the run's folder yet."""
+    """Answer and score the columns of a row, all of them side by side.
+
+    A row is answered whole: where one of its cells is missing, the others are answered with it
+    again, so that the batches are those of a run that was never stopped.
+    """
+    if all(folder.has_cell(row, column) for column in columns):
+        return
+    started = time.monotonic()
+    asked = [
+        example.hidden(method.traits.sees) for column in columns for example in column.examples
+    ]
+    predictions = method.answer(asked, run)
+    seconds = time.monotonic() - started
+    num_tokens = sum(p.num_tokens for p in predictions if not p.reused)
+    first = 0
     for column in columns:
-        if folder.has_cell(row, column):
-            continue
-        started = time.monotonic()
-        reused = run.answers.num_reused
-        hidden = [example.hidden(method.traits.sees) for example in column.examples]
-        predictions = method.answer(hidden, run)
+        own = predictions[first : first + len(column.examples)]
+        first += len(column.examples)
         scores = [
             score_example(example, prediction, benchmark.skills)
-            for example, prediction in zip(column.examples, predictions, strict=True)
+            for example, prediction in zip(column.examples, own, strict=True)
         ]
-        seconds = time.monotonic() - started
-        num_reused = run.answers.num_reused - reused
-        folder.write_cell(row, column, predictions, scores, seconds, num_reused)
-        mean = sum(s["tool_f1"] for s in scores) / len(scores)
+        share = sum(p.num_tokens for p in own if not p.reused) / max(1, num_tokens)
+        folder.write_cell(row, column, own, scores, seconds * share)
+        mean = sum(score["tool_f1"] for score in scores) / len(scores)
         LOGGER.info("%s: after round %d, %s: tool F1 %.3f", run.name, row, column.name, mean)

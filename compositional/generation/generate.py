@@ -7,6 +7,7 @@ chooses a memory row: decoding with ground-truth tools, inside the cached loop.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, cast
 
@@ -75,55 +76,67 @@ def generate(
     Returns:
         The answers, in the order of the prompts.
     """
-    key = _key(model, prompts, run, forced)
-    kept = run.answers.get(key)
-    if kept is not None:
-        return kept
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-    prefix = shared_prefix(prompts)
+    keys = _keys(model, prompts, run, forced)
+    kept = {key: answer for key in keys if (answer := run.answers.get(key)) is not None}
+    places = {key: place for place, key in enumerate(keys) if key not in kept}
+    fresh = _decode(model, prompts, forced, list(places.values()), run, what)
+    run.answers.put({key: fresh[place] for key, place in places.items()})
+    return [replace(kept[key], reused=True) if key in kept else fresh[places[key]] for key in keys]
+
+
+def _decode(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    forced: Sequence[Sequence[int]] | None,
+    places: list[int],
+    run: RunContext,
+    what: str,
+) -> dict[int, Answer]:
+    """Decode the prompts at some places, longest first, in batches."""
+    order = sorted(places, key=lambda place: -len(prompts[place]))
+    prefix = shared_prefix([prompts[place] for place in order])
     prefix_cache = _prefill(model, prefix) if prefix else None
     answers: dict[int, Answer] = {}
     size = run.evaluation.batch_size
-    with run.progress.bar(what, len(prompts)) as bar:
+    with run.progress.bar(what, len(order)) as bar:
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             decoded = _decode_batch(
                 model,
-                [prompts[index] for index in chosen],
+                [prompts[place] for place in chosen],
                 run.evaluation.max_new_tokens,
                 len(prefix),
                 prefix_cache,
-                None if forced is None else [forced[index] for index in chosen],
+                None if forced is None else [forced[place] for place in chosen],
             )
             answers.update(zip(chosen, decoded, strict=True))
             bar.update(len(chosen))
-    ordered = [answers[index] for index in range(len(prompts))]
-    run.answers.put(key, ordered)
-    return ordered
+    return answers
 
 
-def _key(
+def _keys(
     model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     run: RunContext,
     forced: Sequence[Sequence[int]] | None,
-) -> str:
-    """Return the hash of everything that the answers depend on."""
-    return sha256_text(
-        canonical_json(
-            {
-                "model": model.fingerprint(),
-                "dtype": str(model.backbone.dtype),
-                "device": str(model.device),
-                "prompts": [list(prompt) for prompt in prompts],
-                "forced": forced if forced is None else [list(rows) for rows in forced],
-                "max_new_tokens": run.evaluation.max_new_tokens,
-                "batch_size": run.evaluation.batch_size,
-                "threads": torch.get_num_threads(),
-                "versions": [torch.__version__, transformers.__version__],
-            }
-        )
+) -> list[str]:
+    """Return for each prompt the hash of everything that its answer depends on."""
+    shared = canonical_json(
+        {
+            "model": model.fingerprint(),
+            "dtype": str(model.backbone.dtype),
+            "device": str(model.device),
+            "max_new_tokens": run.evaluation.max_new_tokens,
+            "batch_size": run.evaluation.batch_size,
+            "threads": torch.get_num_threads(),
+            "versions": [torch.__version__, transformers.__version__],
+        }
     )
+    rows = [None] * len(prompts) if forced is None else [list(ids) for ids in forced]
+    return [
+        sha256_text(shared + canonical_json([list(prompt), expected]))
+        for prompt, expected in zip(prompts, rows, strict=True)
+    ]
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:

@@ -243,6 +243,7 @@ class MemoryTokens:
             tools=tuple(names),
             num_tokens=len(answer.ids),
             parts=() if parsed else parts,
+            reused=answer.reused,
         )
 
     def state_dict(self) -> State:

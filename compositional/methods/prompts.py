@@ -82,6 +82,8 @@ def text_predictions(model: LanguageModel, answers: Sequence[Answer]) -> list[Pr
         raw = model.text(list(answer.ids))
         parsed = parse_text_calls(raw)
         predictions.append(
-            Prediction(raw, parsed.calls, parsed.tools, len(answer.ids), parsed.parts)
+            Prediction(
+                raw, parsed.calls, parsed.tools, len(answer.ids), parsed.parts, answer.reused
+            )
         )
     return predictions

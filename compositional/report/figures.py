@@ -114,7 +114,8 @@ def bound_of(run: RunView, runs: Sequence[RunView], kind: str) -> RunView | None
     for other in runs:
         if (
             other.method["name"] == kind
-            and _comparable(other.config["method"].get("of", {})) == _comparable(run.config["method"])
+            and _comparable(other.settings["method"].get("of", {}))
+            == _comparable(run.settings["method"])
             and _setting(other) == _setting(run)
             and other.asks_the_same(run)
         ):
@@ -130,11 +131,11 @@ def _setting(run: RunView) -> tuple[object, ...]:
     """Return what two runs must share beside the method for one to bound the other."""
     hashes = [run.result["identity"][name] for name in ("model", "data")]
     data, model = (
-        {key: value for key, value in run.config[section].items() if key not in _IDENTIFIED}
+        {key: value for key, value in run.settings[section].items() if key not in _IDENTIFIED}
         for section in ("data", "model")
     )
-    training = {k: v for k, v in run.config["training"].items() if k != "checkpoint_seconds"}
-    max_new_tokens = run.config["evaluation"]["max_new_tokens"]
+    training = {k: v for k, v in run.settings["training"].items() if k != "checkpoint_seconds"}
+    max_new_tokens = run.settings["evaluation"]["max_new_tokens"]
     return run.seed, hashes, data, model, training, max_new_tokens
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from compositional.columns import MIXED, ROUND, UNANSWERABLE
 from compositional.config import read_experiment, resolve
-from compositional.errors import ResultsError
+from compositional.errors import ConfigError, ResultsError
 from compositional.files import read_json_lines
 from compositional.methods.registry import METHODS
 from compositional.results import FINISHED, RESULT, STARTED, Cell, RunFolder
@@ -138,8 +138,25 @@ class RunView:
 
     @cached_property
     def config(self) -> JsonObject:
-        """The config, resolved anew: a setting that it does not know yet has its default."""
-        return resolve(read_experiment(self.files.folder / "config.yaml")).settings()
+        """The config as it was written."""
+        return read_experiment(self.files.folder / "config.yaml")
+
+    @cached_property
+    def settings(self) -> JsonObject:
+        """The config resolved anew: a setting that it does not know yet has its default.
+
+        As it was written, where it has a setting that this program no longer knows: a finished
+        run can be shown all the same.
+        """
+        try:
+            return resolve(self.config).settings()
+        except ConfigError:
+            return self.config
+
+    @property
+    def split(self) -> str:
+        """Which rows the rounds' columns ask: `test`, or `validation`."""
+        return str(self.config["evaluation"].get("split", "test"))
 
     def predictions(self, row: int, column: str) -> list[JsonObject] | None:
         """Return the predictions of a cell, an object an example; None where they were not kept."""
@@ -179,12 +196,13 @@ class Experiment:
     @property
     def splits(self) -> list[str]:
         """Which rows the finished runs were asked: `test`, or `validation`."""
-        return sorted({str(run.config["evaluation"]["split"]) for run in self.finished})
+        return sorted({run.split for run in self.finished})
 
     @property
     def interval_note(self) -> str:
         """What the intervals in a table of runs cover."""
-        note = "In brackets: 95 % intervals, which cover the choice of test examples only"
+        rows = " and ".join(self.splits)
+        note = f"In brackets: 95 % intervals, which cover the choice of {rows} examples only"
         if len(self.seeds) == 1:
             return f"{note} (one seed, {self.seeds[0]})."
         return f"{note}; each run has one seed."

@@ -32,10 +32,10 @@ def seed_groups(figures: Sequence[MethodFigures]) -> list[Group]:
 
 def _settings(run: RunView) -> str:
     ignored = ("data_dir", "training_rounds")
-    data = {key: value for key, value in run.config["data"].items() if key not in ignored}
-    rounds = sorted((run.config["data"]["training_rounds"] or "").split(","))
-    rest = [run.config[section] for section in ("model", "training", "evaluation")]
-    return canonical_json([run.method, rounds, data, rest])
+    data = {key: value for key, value in run.settings["data"].items() if key not in ignored}
+    rounds = sorted((run.settings["data"]["training_rounds"] or "").split(","))
+    rest = [run.settings[section] for section in ("model", "training", "evaluation")]
+    return canonical_json([run.settings["method"], rounds, data, rest])
 
 
 def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:

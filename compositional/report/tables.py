@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from compositional.columns import ROUND
 from compositional.report.check import LearningCheck
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
@@ -76,18 +77,19 @@ def _num_nonempty(method: MethodFigures) -> Entry:
 
 def columns_table(experiment: Experiment) -> Table:
     """Return the test sets with their sizes."""
-    rows: dict[tuple[Entry, ...], None] = {}
+    num_groups: dict[tuple[Entry, ...], Entry] = {}
     for run in experiment.finished:
         for column in run.columns:
-            cell = run.examples.get(column["name"])
-            groups: Entry = (
-                NOT_MEASURED if cell is None else int(group_examples(cell.base_ids).max()) + 1
-            )
-            entries = (column["name"], column["kind"], column["n"], column["num_base_queries"])
-            rows[*entries, groups] = None
-    header = ["test set", "kind", "n", "distinct base queries", "groups drawn"]
+            rows_asked = run.split if column["kind"] == ROUND else "test"
+            sizes = (column["n"], column["num_base_queries"])
+            key = (column["name"], column["kind"], rows_asked, *sizes)
+            num_groups.setdefault(key, NOT_MEASURED)
+            if column["name"] in run.examples:
+                groups = group_examples(run.examples[column["name"]].base_ids)
+                num_groups[key] = int(groups.max()) + 1
+    header = ["test set", "kind", "rows", "n", "distinct base queries", "groups drawn"]
     note = "Examples that share a base query are drawn together."
-    return Table("Test sets", header, list(rows), [note])
+    return Table("Test sets", header, [[*key, n] for key, n in num_groups.items()], [note])
 
 
 def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Table:

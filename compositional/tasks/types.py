@@ -6,7 +6,7 @@ method runs on every benchmark.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -141,6 +141,7 @@ class Prediction:
         num_tokens: Length of the answer.
         parts: Where `calls` is None: each call that was begun, None for one that does not parse.
             The seed's figures count them; `()` counts as one call that does not parse.
+        reused: Whether the answer was kept from an earlier time, not generated for this.
     """
 
     raw: str
@@ -148,6 +149,7 @@ class Prediction:
     tools: tuple[str, ...] = ()
     num_tokens: int = 0
     parts: tuple[Call | None, ...] = ()
+    reused: bool = field(default=False, compare=False)
 
 
 def skill_names(rounds: Sequence[Round]) -> list[str]:

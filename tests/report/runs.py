@@ -1,6 +1,7 @@
 """Finished and unfinished runs, written through `RunFolder` from answers that a test chooses."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ from compositional.columns import Column, columns_of, due
 from compositional.config import resolve
 from compositional.results import RunFolder
 from compositional.run_context import Budget, RunContext
-from compositional.settings import EvaluationConfig
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.scoring import score_example
@@ -93,7 +93,7 @@ def write_run(
         }
     )
     files = RunFolder(folder)
-    columns = columns_of(benchmark, EvaluationConfig())
+    columns = columns_of(benchmark, config.evaluation)
     identity = {"config": config.sha256(), "model": "m", "data": benchmark.manifest_sha256}
     files.start(config, identity, columns, ENVIRONMENT)
     context = RunContext(streams=Streams(config.seed), budget=Budget(**(budget or {})))
@@ -106,8 +106,8 @@ def write_run(
             predictions = [answer(row, column, place, e) for place, e in asked]
             pairs = zip(column.examples, predictions, strict=True)
             scores = [score_example(e, p, benchmark.skills) for e, p in pairs]
-            num_reused = len(asked) if row in reused else 0
-            files.write_cell(row, column, predictions, scores, 2.0, num_reused)
+            predictions = [replace(p, reused=row in reused) for p in predictions]
+            files.write_cell(row, column, predictions, scores, 2.0)
         if drift and row in drift:
             files.write_drift(row, drift[row])
     if finish:

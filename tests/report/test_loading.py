@@ -49,6 +49,25 @@ def test_results_go_before_published_runs(tmp_path: Path) -> None:
     assert not experiment.others
 
 
+def test_a_setting_that_is_no_longer_known_hides_no_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark())
+    path = tmp_path / "lora" / "config.yaml"
+    path.write_text(path.read_text().replace("evaluation:", "evaluation:\n  of_old: 1"))
+    (run,) = load_experiment(tmp_path).finished
+    assert run.settings == run.config
+    assert run.config["evaluation"]["of_old"] == 1
+    assert run.split == "test"
+
+
+def test_a_setting_of_later_has_its_default(tmp_path: Path) -> None:
+    write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark())
+    path = tmp_path / "lora" / "config.yaml"
+    path.write_text(path.read_text().replace("  split: test\n", ""))
+    (run,) = load_experiment(tmp_path).finished
+    assert "split" not in run.config["evaluation"]
+    assert run.settings["evaluation"]["split"] == run.split == "test"
+
+
 def test_published_runs_alone_are_enough(tmp_path: Path) -> None:
     write_run(tmp_path / "published" / "lora", {"name": "lora"}, make_benchmark())
     experiment = load_experiment(tmp_path / "results" / "x", tmp_path / "published")

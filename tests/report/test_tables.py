@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from compositional.report.check import learning_checks
@@ -63,11 +64,32 @@ def test_test_sets_with_shared_base_queries(tmp_path: Path) -> None:
     mixed = (example("m1", "a", None, "q"), example("m2", "b", None, "q"))
     write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark(mixed=mixed))
     rows = texts(columns_table(load_experiment(tmp_path)))
-    assert list(rows["tools1"].values()) == ["tools1", "round", "4", "4", "4"]
-    assert list(rows["mixed"].values()) == ["mixed", "mixed", "2", "1", "1"]
+    assert list(rows["tools1"].values()) == ["tools1", "round", "test", "4", "4", "4"]
+    assert list(rows["mixed"].values()) == ["mixed", "mixed", "test", "2", "1", "1"]
 
 
 def test_check(experiment: Experiment, figures: Figures) -> None:
     rows = texts(check_table(learning_checks(list(figures.values())), experiment))
     assert rows["lora"]["diagonal minus best constant"] == "0.38 [0.12, 0.50]"
     assert [row["learns"] for row in rows.values()] == ["yes", "no", "yes"]
+
+
+def test_validation_rows_are_named(tmp_path: Path) -> None:
+    data = make_benchmark()
+    rounds = tuple(replace(round_, validation=round_.test[:3]) for round_ in data.rounds)
+    settings = {"evaluation": {"split": "validation"}}
+    write_run(tmp_path / "lora", {"name": "lora"}, replace(data, rounds=rounds), settings=settings)
+    experiment = load_experiment(tmp_path)
+    table = columns_table(experiment)
+    assert texts(table)["tools1"]["rows"] == "validation"
+    assert texts(table)["tools1"]["n"] == "3"
+    assert "choice of validation examples only" in experiment.interval_note
+
+
+def test_the_last_row_alone(tmp_path: Path) -> None:
+    settings = {"evaluation": {"every_round": False, "first_row": False}}
+    write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark(), settings=settings)
+    experiment = load_experiment(tmp_path)
+    (row,) = texts(methods_table(experiment, all_figures(experiment), "tool_f1")).values()
+    assert row["average accuracy"] == "1.00 no spread"
+    assert row["backward transfer"] == row["diagonal mean"] == "not measured"

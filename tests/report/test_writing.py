@@ -7,6 +7,7 @@ import pytest
 from compositional.cli.main import main
 from compositional.errors import ConfigError
 from compositional.files import write_json
+from compositional.publish import publish
 from compositional.report import write_report
 from compositional.results import RunFolder
 from tests.report.runs import make_benchmark, write_run
@@ -79,3 +80,16 @@ def test_command(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_published_runs_give_the_same_scores(folder: Path, tmp_path: Path) -> None:
+    publish(folder, tmp_path / "published")
+    (tmp_path / "tiny").mkdir()
+    write_report(tmp_path / "tiny", published=tmp_path / "published")
+    write_report(folder, page=tmp_path / "own" / "page.html")
+    own = (tmp_path / "own" / "scores.md").read_text()
+    # Only finished runs are published: the table of failed ones is not there.
+    start, _, rest = own.partition("### Runs without a result")
+    expected = start + rest[rest.index("### ") :]
+    assert (tmp_path / "tiny" / "scores.md").read_text() == expected
+    assert "No predictions were kept" in (tmp_path / "tiny" / "report.html").read_text()

@@ -46,4 +46,3 @@ def test_loss_covers_the_response_only_under_both_paddings(tmp_path, arch) -> No
         for side in ("left", "right"):
             loss = response_loss(model, collate(SEQUENCES, 2, padding_side=side))
             assert loss.item() == pytest.approx(total / count, abs=1e-5)
-
