@@ -32,6 +32,8 @@ class Cost:
             it was not kept.
         num_cells: Cells with a time.
         reused: Names of the cells in which no answer was generated anew.
+        num_answers: Answers in all cells.
+        num_answers_reused: Those of them that were not generated anew.
     """
 
     run: str
@@ -41,6 +43,8 @@ class Cost:
     peak_memory_bytes: int | None
     num_cells: int
     reused: tuple[str, ...]
+    num_answers: int
+    num_answers_reused: int
 
     @property
     def seconds(self) -> float | None:
@@ -66,6 +70,8 @@ def cost_of(run: RunView) -> Cost:
         peak_memory_bytes=max(peaks, default=None),
         num_cells=len(cells),
         reused=tuple(reused),
+        num_answers=sum(timing["num_examples"] for timing in cells.values()),
+        num_answers_reused=sum(timing["num_reused"] for timing in cells.values()),
     )
 
 
@@ -78,6 +84,7 @@ def costs_table(costs: Sequence[Cost]) -> Table:
             _seconds(cost.learning_seconds),
             _seconds(cost.answering_seconds),
             NOT_MEASURED if (peak := cost.peak_memory_bytes) is None else peak // _MEBIBYTE,
+            f"{cost.num_answers_reused} of {cost.num_answers}",
             f"{len(cost.reused)} of {cost.num_cells}",
         ]
         for cost in costs
@@ -88,6 +95,7 @@ def costs_table(costs: Sequence[Cost]) -> Table:
         "seconds learning",
         "seconds answering",
         "peak memory (MiB)",
+        "answers reused",
         "cells reused",
     ]
     return Table("What it cost", header, rows, _notes(costs))
@@ -105,7 +113,8 @@ def _notes(costs: Sequence[Cost]) -> list[str]:
         names = ", ".join(f"{cost.run} ({len(cost.reused)})" for cost in reused)
         notes.append(
             f"{num_cells} cells were computed once and reused, since model, prompts and decoding "
-            f"equal another cell's: {names}. Their time stands where they were first computed."
+            f"equal another cell's: {names}. Single answers are reused likewise. Their time stands "
+            "where they were first computed."
         )
     return notes
 
@@ -118,12 +127,13 @@ def costs_csv(costs: Sequence[Cost]) -> str:
     """Return the costs as CSV, a line a run; a field that was not measured is empty."""
     header = [
         "run", *COUNTERS, "learning_seconds", "answering_seconds", "peak_memory_bytes",
-        "num_cells", "num_cells_reused",
+        "num_cells", "num_cells_reused", "num_answers", "num_answers_reused",
     ]  # fmt: skip
     rows = [
         [
             cost.run, *cost.counters.values(), cost.learning_seconds, cost.answering_seconds,
-            cost.peak_memory_bytes, cost.num_cells, len(cost.reused),
+            cost.peak_memory_bytes, cost.num_cells, len(cost.reused), cost.num_answers,
+            cost.num_answers_reused,
         ]
         for cost in costs
     ]  # fmt: skip

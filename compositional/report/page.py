@@ -153,9 +153,9 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
     ]
     if experiment.splits != ["test"]:
         facts.append(("asked from", [f"{split} rows" for split in experiment.splits]))
-    if checks:
-        num_learning = sum(check.passes is True for check in checks)
-        facts.append(("trained, above the floor", [f"{num_learning} of {len(checks)}"]))
+    known = [check.passes for check in checks if check.passes is not None]
+    if known:
+        facts.append(("trained, above the floor", [f"{sum(known)} of {len(known)}"]))
     return facts
 
 

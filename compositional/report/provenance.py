@@ -37,7 +37,7 @@ def environment_table(runs: Sequence[RunView]) -> Table:
                 run.method_title,
                 run.seed,
                 "published" if run.is_published else "results",
-                str(environment.get("started", _UNKNOWN)),
+                str(environment.get("started", _UNKNOWN)).replace("T", " "),
                 str(git.get("commit") or _UNKNOWN)[:12],
                 {True: "yes", False: "no"}.get(git.get("clean"), _UNKNOWN),
                 str(environment.get("device", _UNKNOWN)),

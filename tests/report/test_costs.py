@@ -16,6 +16,7 @@ def test_costs_by_hand(experiment: Experiment) -> None:
     assert lora.reused == ()
     assert len(costs["zero_shot"].reused) == 4
     assert costs["zero_shot"].num_cells == 6
+    assert (costs["zero_shot"].num_answers_reused, costs["zero_shot"].num_answers) == (16, 24)
 
 
 def test_table_names_reused_cells(experiment: Experiment) -> None:
@@ -34,4 +35,4 @@ def test_times_that_were_not_kept_are_not_zero(tmp_path: Path) -> None:
     cost = cost_of(run)
     assert cost.seconds is None
     assert "not measured" in costs_table([cost]).rows[0]
-    assert costs_csv([cost]).splitlines()[1] == "lora,0,0,0,0,0,0,0,,,,0,0"
+    assert costs_csv([cost]).splitlines()[1] == "lora,0,0,0,0,0,0,0,,,,0,0,0,0"

@@ -90,3 +90,10 @@ def test_page_of_one_round(tmp_path: Path) -> None:
     write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark(num_rounds=1))
     write_report(tmp_path)
     assert "no method has a cell below the diagonal" in read(tmp_path / "report.html").text
+
+
+def test_a_floor_that_was_not_measured_is_not_missed(page: Path, tmp_path: Path) -> None:
+    assert "trained, above the floor2 of 3" in read(page).text
+    write_run(tmp_path / "lora", {"name": "lora"}, make_benchmark(), budget={"steps": 1})
+    write_report(tmp_path)
+    assert "above the floor" not in read(tmp_path / "report.html").text
