@@ -189,7 +189,9 @@ def run_flags(flags: CommonFlags, config: RunConfig) -> int:
         return 0
     with log_to(flags.log_file):
         folder = run(config, resume=flags.resume)
-    write_report(config.output.results_dir / config.experiment)
+    write_report(
+        config.output.results_dir / config.experiment, published=config.output.published_dir
+    )
     if flags.demo:
         from compositional.demo import print_demo
 
