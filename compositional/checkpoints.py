@@ -1,16 +1,41 @@
 """The states of a run in progress: one after every lesson, and one of the training under way."""
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from compositional.errors import CompositionalError, ResultsError
 from compositional.methods.base import Method
 from compositional.run_context import RunContext
 from compositional.states import Slot, State, load_state, save_state
+
+IDENTITY = "identity"
+
+
+class StampedSlot(Slot):
+    """A slot whose states carry the identity of their run, and that takes no other run's.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.identity: dict[str, str] = {}
+
+    def save(self, state: State) -> None:
+        """Replace the saved state."""
+        super().save(_stamped(state, self.identity))
+
+    def load(self) -> State | None:
+        """Return the saved state, or None where there is none.
+
+        Raises:
+            ResultsError: If it is damaged or another run's.
+        """
+        if self.path is None or not self.path.exists():
+            return None
+        return load_own_state(self.path, self.identity)
 
 
 class Checkpoints:
@@ -24,38 +49,39 @@ class Checkpoints:
     def __init__(self, folder: Path, keep_all: bool) -> None:
         self.folder = folder
         self.keep_all = keep_all
-        self.slot = Slot(folder / "training.safetensors")
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the lock goes with the process, however it ends.
-
-        Raises:
-            ResultsError: If another process holds it.
-        """
-        lock = self.folder.with_name(f".{self.folder.name}.lock")
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = lock.open("w")
-        except OSError as error:
-            raise CompositionalError(f"cannot write {lock}: {error.strerror or error}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ResultsError(
-                    f"another process runs {self.folder}: wait for it, or choose another --run"
-                ) from error
-            yield
+        self.slot = StampedSlot(folder / "training.safetensors")
 
     def _paths(self) -> list[tuple[int, Path]]:
         """Return the lessons whose states stand, with their files, in order."""
-        found = [(int(p.stem.removeprefix("lesson_")), p) for p in self.folder.glob("lesson_*")]
-        return sorted(found)
+        paths = self.folder.glob("lesson_*.safetensors")
+        return sorted((int(path.stem.removeprefix("lesson_")), path) for path in paths)
 
     def exist(self) -> bool:
-        """Whether anything stands in the folder."""
-        return self.folder.exists() and any(self.folder.iterdir())
+        """Whether anything stands in the folder's place."""
+        return self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()))
+
+    def claim(self, identity: Mapping[str, str]) -> None:
+        """Make the folder that of a run, and check what stands there of it.
+
+        Args:
+            identity: Hashes of the run's config, model and data.
+
+        Raises:
+            ResultsError: If a state is damaged or another run's.
+            CompositionalError: If the folder cannot be made.
+        """
+        self.slot.identity = dict(identity)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CompositionalError(
+                f"cannot write {self.folder}: {error.strerror or error}"
+            ) from error
+        for unfinished in self.folder.glob(".*.tmp"):
+            unfinished.unlink()
+        for _, path in self._paths()[-1:]:
+            load_own_state(path, identity)
+        self.slot.load()
 
     def save(self, position: int, method: Method, run: RunContext) -> None:
         """Save the method after a lesson; the training's own state is then over."""
@@ -63,7 +89,7 @@ class Checkpoints:
         metadata = {"method": state.metadata, "budget": run.budget.counters()}
         earlier = self._paths()
         path = self.folder / f"lesson_{position}.safetensors"
-        save_state(path, State(state.tensors, metadata))
+        save_state(path, _stamped(State(state.tensors, metadata), self.slot.identity))
         self.slot.clear()
         if not self.keep_all:
             for _, old in earlier:
@@ -74,12 +100,15 @@ class Checkpoints:
 
         Returns:
             The number of lessons that it has learned; 0 where nothing was saved.
+
+        Raises:
+            ResultsError: If the state is damaged or another run's.
         """
         paths = self._paths()
         if not paths:
             return 0
         position, path = paths[-1]
-        state = load_state(path)
+        state = load_own_state(path, self.slot.identity)
         run.budget.set_counters(state.metadata["budget"])
         method.load_state_dict(State(state.tensors, state.metadata["method"]))
         return position
@@ -89,8 +118,27 @@ class Checkpoints:
         self.slot.clear()
         if not self.keep_all and self.folder.exists():
             shutil.rmtree(self.folder)
-        parent = self.folder.parent
-        if parent.exists() and not any(p.is_dir() for p in parent.iterdir()):
-            for lock in parent.glob(".*.lock"):
-                if lock.name == f".{self.folder.name}.lock":
-                    os.unlink(lock)
+
+
+def load_own_state(path: Path, identity: Mapping[str, str]) -> State:
+    """Read a state of the run with an identity.
+
+    Raises:
+        ResultsError: If the file is damaged, or another run's.
+    """
+    try:
+        state = load_state(path)
+    except ResultsError as error:
+        raise ResultsError(f"{error}; remove it, and --resume goes on without it") from error
+    found = state.metadata.get(IDENTITY, identity)
+    differing = [name for name, value in identity.items() if found.get(name) != value]
+    if differing:
+        raise ResultsError(
+            f"{path} is a state of a run with another {' and '.join(differing)}: remove it, and "
+            "--resume goes on without it"
+        )
+    return state
+
+
+def _stamped(state: State, identity: Mapping[str, str]) -> State:
+    return State(state.tensors, {**state.metadata, IDENTITY: dict(identity)})

@@ -5,16 +5,17 @@ differs there. A method is named by `method.name`; its other settings are those 
 class and no others, so an unknown one is an error.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from compositional.cli.flags import flag_types, parse_with, spell
+from compositional.cli.kinds import check_settings
 from compositional.errors import ConfigError, did_you_mean
 from compositional.files import canonical_json, sha256_text
 from compositional.methods.base import MethodConfig
@@ -23,6 +24,7 @@ from compositional.methods.registry import METHODS
 from compositional.models.loading import ModelConfig
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.tasks.data_config import DataConfig
+from compositional.yaml_files import read_settings
 
 TRACKERS = ("none", "wandb")
 
@@ -46,7 +48,11 @@ class OutputConfig:
     published_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown tracker."""
+        """Refuse an unknown tracker, and states in the place of results: they are removed."""
+        if self.results_dir.resolve() == self.checkpoint_dir.resolve():
+            raise ConfigError(
+                f"results_dir and checkpoint_dir are both {self.results_dir}: name two folders"
+            )
         if self.tracker not in TRACKERS:
             raise ConfigError(
                 f"unknown tracker {self.tracker!r}; {did_you_mean(self.tracker, TRACKERS)}"
@@ -61,6 +67,7 @@ SECTIONS: dict[str, type] = {
     "output": OutputConfig,
 }
 COSMETIC = ("experiment", "run", "output")
+FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf")
 
 
 @dataclass(frozen=True)
@@ -100,81 +107,28 @@ class RunConfig:
         return plain
 
     def sha256(self) -> str:
-        """Return the hash of all that results depend on: the config without cosmetic fields.
+        """Return the hash of all that results depend on.
 
-        Where files stand does not count, nor does when states are saved.
+        Cosmetic fields do not count, nor does where files stand or when states are saved.
         """
-        plain = self.settings()
+        return sha256_text(canonical_json(self.essentials()))
+
+    def essentials(self) -> dict[str, Any]:
+        """Return the settings that results depend on, files without their folders."""
+        plain = without_folders(self.settings())
         for key in COSMETIC:
             del plain[key]
-        del plain["data"]["data_dir"], plain["training"]["checkpoint_seconds"]
-        for section, key in (("data", "source"), ("model", "name")):
-            plain[section][key] = file_name(plain[section][key])
-        return sha256_text(canonical_json(plain))
+        del plain["training"]["checkpoint_seconds"]
+        return plain
 
 
 def read_experiment(path: Path) -> dict[str, Any]:
-    """Read an experiment file.
+    """Read an experiment file; without a name of its own, its file's name names its results.
 
     Raises:
         ConfigError: If it is missing, is not YAML, or is not a mapping.
     """
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such experiment file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: an experiment file is a mapping of settings")
-    value.setdefault("experiment", path.stem)
-    return value
-
-
-def select_runs(
-    experiment: Mapping[str, Any], run: str | None = None, method: str | None = None
-) -> list[dict[str, Any]]:
-    """Return the settings of the runs that are asked for.
-
-    Args:
-        experiment: What `read_experiment` returned.
-        run: One run of the file, or a name for the only one; None for all.
-        method: A method that takes the place of the file's; None for the file's.
-
-    Raises:
-        ConfigError: If the file has no such run.
-    """
-    shared = {key: value for key, value in experiment.items() if key != "runs"}
-    runs: Mapping[str, Any] = experiment.get("runs") or {}
-    if runs and method is None:
-        if run is not None and run not in runs:
-            raise ConfigError(f"the experiment has no run {run!r}; {did_you_mean(run, runs)}")
-        chosen = [run] if run is not None else list(runs)
-        return [merge(shared, {**(runs[name] or {}), "run": name}) for name in chosen]
-    settings = merge(shared, runs[run] or {}) if run is not None and run in runs else shared
-    if method is not None and _method_name(settings) != method:
-        settings = {**settings, "method": {"name": method}}
-    name = run or (method if method is not None else settings.get("run"))
-    return [{**settings, "run": name or _method_name(settings) or "run"}]
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid on it, mapping by mapping.
-
-    A method of another name replaces the method below it whole.
-    """
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        if not isinstance(below, Mapping) or not isinstance(value, Mapping):
-            result[key] = value
-        elif value.get("name", below.get("name")) == below.get("name"):
-            result[key] = merge(below, value)
-        else:
-            result[key] = value
-    return result
+    return {"experiment": path.stem, **read_settings(path)}
 
 
 def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunConfig:
@@ -188,24 +142,25 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
         ConfigError: If a name is unknown or a value does not fit.
     """
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    kinds: dict[str, Any] = {"experiment": str, "run": str, "seed": int}
     parser.add_argument("--experiment", type=str, default="default")
     parser.add_argument("--run", type=str, default=None)
     parser.add_argument("--seed", type=int, default=42)
+    kinds: dict[str, Any] = {"experiment": str, "run": str | None, "seed": int}
     for section, kind in SECTIONS.items():
         parser.add_class_arguments(kind, section)
         kinds |= flag_types(kind, f"{section}.")
-    base = {key: value for key, value in settings.items() if key != "method"}
-    method = settings.get("method")
-    chain = _method_chain(method)
+    base = check_settings(settings, kinds | {"method": dict})
+    base.pop("method", None)
+    chain = _method_chain(settings.get("method"))
     key = ".".join(["method"] + ["of"] * (len(chain) - 1))
     inner = METHODS[chain[-1][0]]
     parser.add_class_arguments(inner, key)
-    kinds |= flag_types(inner, f"{key}.")
-    nested: Any = chain[-1][1]
+    kinds_of_method = flag_types(inner, f"{key}.")
+    kinds |= kinds_of_method
+    nested = check_settings(chain[-1][1], kinds_of_method, f"{key}.")
     for _ in chain[1:]:
         nested = {"of": nested}
-    parsed = parse_with(parser, spell(overrides, kinds), list(kinds), {**base, "method": nested})
+    parsed = parse_with(parser, spell(overrides, kinds), kinds, {**base, "method": nested})
     built = parser.instantiate(parsed)
     config: MethodConfig = built[key]
     for name, _ in reversed(chain[:-1]):
@@ -220,21 +175,42 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
     )
 
 
-def file_name(source: str | None) -> str | None:
-    """Return the last part of a path to something that exists; any other name as it is."""
-    return Path(source).name if source is not None and Path(source).exists() else source
+def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which files have their names without the folders that they stand in."""
+    plain: dict[str, Any] = copy.deepcopy(dict(settings))
+    data, method = plain["data"], plain["method"]
+    data.pop("data_dir", None)
+    for key in {"train_file", "test_file", "tool_descriptions", "source"} & set(data):
+        data[key] = _file_name(data[key])
+    plain["model"]["name"] = _file_name(plain["model"]["name"])
+    while "of" in method:
+        method = method["of"]
+    if "dense_model" in method:
+        method["dense_model"] = _file_name(method["dense_model"])
+    return plain
+
+
+def _file_name(name: str | None) -> str | None:
+    """Return the last part of a path, which may be gone; any other name as it is.
+
+    A relative path of two parts that is gone cannot be told from a Hub id.
+    """
+    if not name:
+        return name
+    path = Path(name)
+    is_path = name.startswith(("/", ".", "~")) or name.count("/") > 1
+    if is_path or path.suffix in FILE_SUFFIXES or path.exists():
+        return path.resolve().name
+    return name
 
 
 def _folder_name(what: str, name: str) -> str:
     """Return a name that is safe as a folder's."""
-    if not name or name in (".", "..") or "/" in name or "\\" in name:
-        raise ConfigError(f"the {what} is named {name!r}; it must be a plain folder name")
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise ConfigError(
+            f"the {what} is named {name!r}; it must be a plain folder name that begins with no dot"
+        )
     return name
-
-
-def _method_name(settings: Mapping[str, Any]) -> str | None:
-    method = settings.get("method")
-    return method if isinstance(method, str) else (method or {}).get("name")
 
 
 def _method_chain(method: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -242,7 +218,9 @@ def _method_chain(method: Any) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(method, str):
         method = {"name": method}
     if not isinstance(method, Mapping) or not isinstance(method.get("name"), str):
-        raise ConfigError(f"no method is named; Choices: {', '.join(sorted(METHODS))}")
+        raise ConfigError(
+            f"no method is named (method is {method!r}); Choices: {', '.join(sorted(METHODS))}"
+        )
     name = method["name"]
     if name not in METHODS:
         raise ConfigError(f"unknown method {name!r}; {did_you_mean(name, METHODS)}")

@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from compositional.config import RunConfig, read_experiment, resolve, select_runs
+from compositional.checkpoints import Checkpoints
+from compositional.config import RunConfig, read_experiment, resolve
+from compositional.errors import CompositionalError, ResultsError
+from compositional.identity import is_finished_run_of
+from compositional.locks import hold
+from compositional.logs import LOGGER, show_log
 from compositional.results import FINISHED, RunFolder
-from compositional.runner import run
+from compositional.runner import check_can_start, prepare_run, run
+from compositional.selection import select_runs
 
 
 def run_experiment(
@@ -23,7 +29,7 @@ def run_experiment(
 
     Args:
         path: The experiment file.
-        method: A method in place of the file's.
+        method: The file's runs of this method, or where it has none this method alone.
         experiment_name: A folder of results in place of the file's.
         run_name: One run of the file.
         resume: Whether runs that were started go on.
@@ -37,15 +43,9 @@ def run_experiment(
 
         print_plan(configs)
         return 0
-    finished = [config for config in configs if find_finished(config) is not None]
-    if finished:
-        announce_finished(path, finished)
-    for config in configs:
-        if config not in finished:
-            run(config, resume=resume, progress=progress)
-    from compositional.report import write_report
-
-    write_report(configs[0].output.results_dir / configs[0].experiment)
+    if progress:
+        show_log()
+    run_all(configs, resume=resume, progress=progress)
     return 0
 
 
@@ -63,37 +63,87 @@ def experiment_configs(
     return [resolve(s, overrides) for s in select_runs(experiment, run_name, method)]
 
 
+def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True) -> None:
+    """Run all configs of an experiment that are not finished, then write its report.
+
+    Every run is checked before the first one starts. Where one fails all the same, the others
+    are run, and what is finished is reported.
+
+    Raises:
+        CompositionalError: If a run cannot start, or when all are through and some failed.
+    """
+    finished = [folder for config in configs if (folder := find_finished(config)) is not None]
+    names = {folder.folder.name for folder in finished}
+    waiting = [config for config in configs if config.run not in names]
+    for config in waiting:
+        check_can_start(config, resume=resume)
+    if len(waiting) > 1:
+        for config in waiting:
+            prepare_run(config)
+    if finished:
+        print(announcement(finished))
+    failed = _run_each(waiting, resume=resume, progress=progress)
+    if len(failed) < len(configs):
+        from compositional.report import write_report
+
+        output = configs[0].output
+        results = output.results_dir / configs[0].experiment
+        write_report(results, published=output.published_dir)
+    if failed:
+        raise ResultsError(
+            f"{len(failed)} of {len(configs)} runs failed ({'; '.join(failed)}); the others' "
+            "results stand, and --resume tries again"
+        )
+
+
+def _run_each(configs: Sequence[RunConfig], *, resume: bool, progress: bool) -> list[str]:
+    """Run configs one after the other; return the names and reasons of those that failed."""
+    failed = []
+    for config in configs:
+        try:
+            run(config, resume=resume, progress=progress)
+        except Exception as error:
+            if len(configs) == 1:
+                raise
+            is_known = isinstance(error, CompositionalError)
+            LOGGER.error("%s failed: %s", config.run, error, exc_info=not is_known)
+            failed.append(f"{config.run}: {error}")
+    return failed
+
+
 def find_finished(config: RunConfig) -> RunFolder | None:
     """Return a finished run of this very config, from the results or from what is published.
 
     Cosmetic settings do not count: two configs with one hash give the same results.
     """
-    folders = [config.output.results_dir / config.experiment / config.run]
-    if config.output.published_dir is not None:
-        folders.append(config.output.published_dir / config.run)
-    for folder in map(RunFolder, folders):
-        if folder.status() == FINISHED and same_config(folder, config):
-            return folder
+    folder = RunFolder(config.output.results_dir / config.experiment / config.run)
+    if is_finished_run_of(folder, config):
+        _remove_leftovers(folder)
+        return folder
+    if config.output.published_dir is not None and folder.status() != FINISHED:
+        published = RunFolder(config.output.published_dir / config.run)
+        if is_finished_run_of(published, config):
+            return published
     return None
 
 
-def same_config(folder: RunFolder, config: RunConfig) -> bool:
-    """Whether a run was made by a config that means the same, cosmetic settings aside.
+def _remove_leftovers(folder: RunFolder) -> None:
+    """Remove the states of a finished run that was killed before it could do so."""
+    written = resolve(read_experiment(folder.folder / "config.yaml"))
+    states = written.output.checkpoint_dir / written.experiment / written.run
+    checkpoints = Checkpoints(states, written.output.save_checkpoints)
+    if checkpoints.exist():
+        with hold(states):
+            checkpoints.finish()
 
-    The written config is resolved anew: a setting that it does not know yet has its default.
-    """
-    found = resolve(read_experiment(folder.folder / "config.yaml"))
-    return found.sha256() == config.sha256()
 
-
-def announce_finished(path: Path, finished: Sequence[RunConfig]) -> None:
+def announcement(finished: Sequence[RunFolder]) -> str:
     """Say in one line which runs are shown from before, of what date and commit."""
-    found = [folder for config in finished if (folder := find_finished(config)) is not None]
-    environments = [folder.environment() for folder in found]
+    environments = [folder.environment() for folder in finished]
     dates = sorted({str(e["started"])[:10] for e in environments})
-    commits = sorted({str(e["git"]["commit"])[:10] for e in environments})
-    print(
-        f"shown from finished runs of {', '.join(dates)} (commit {', '.join(commits)}): "
-        f"{', '.join(config.run for config in finished)}; to run anew: "
-        f"compositional run {path} --experiment NEW_NAME"
+    commits = sorted({str(e["git"]["commit"] or "unknown")[:10] for e in environments})
+    names = ", ".join(folder.folder.name for folder in finished)
+    return (
+        f"shown from finished runs of {', '.join(dates)} (commit {', '.join(commits)}): {names}; "
+        "to run anew, name another --experiment"
     )

@@ -47,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise CompositionalError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(NotADirectoryError):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 

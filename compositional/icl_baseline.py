@@ -4,14 +4,19 @@
 lists both defaults.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+
+if not __package__:  # run as a file: the package is found above this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from compositional.cli.entry_points import CommonFlags, run_config, run_flags
 from compositional.cli.flags import parse_flags
 from compositional.cli.main import guarded
-from compositional.results import RunFolder
+from compositional.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class IclBaselineFlags(CommonFlags):
 
 def icl_baseline(flags: IclBaselineFlags) -> int:
     """Ask the frozen model with tools in its prompt, after every round."""
+    refuse_contradictions(flags)
     if flags.use_rag:
         method = {"name": "rag", "retriever": flags.retriever, "k": flags.retrieval_k}
     else:
@@ -54,11 +60,48 @@ def icl_baseline(flags: IclBaselineFlags) -> int:
     if flags.batch_size is not None:
         evaluation["batch_size"] = flags.batch_size
     config = run_config(flags, method, data=data, evaluation=evaluation)
+    if flags.output is not None:
+        check_writable(flags.output)
     code = run_flags(flags, config)
     if flags.output is not None and not flags.dry_run:
+        from compositional.results import RunFolder
+
         folder = RunFolder(config.output.results_dir / config.experiment / config.run)
         folder.export(flags.output)
     return code
+
+
+def refuse_contradictions(flags: IclBaselineFlags) -> None:
+    """Refuse flags that the method asked for does not take, and two names for one thing.
+
+    Raises:
+        ConfigError: With the first of them.
+    """
+    unused = ("demonstrations",) if flags.use_rag else ("retrieval_k", "retriever")
+    for name in unused:
+        if getattr(flags, name) != getattr(IclBaselineFlags, name):
+            raise ConfigError(
+                f"--{name} has no effect {'with' if flags.use_rag else 'without'} --use_rag: "
+                "leave it out"
+            )
+    if None not in (flags.test_data, flags.test_file):
+        raise ConfigError("--test_data and --test_file are one thing: give one of them")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that could not be written when the run is over.
+
+    Raises:
+        ConfigError: If its folder cannot be written, or a folder stands in its place.
+    """
+    try:
+        standing = next(parent for parent in path.absolute().parents if parent.exists())
+        with TemporaryFile(dir=standing):
+            pass
+    except OSError as error:
+        raise ConfigError(f"cannot write the output {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise ConfigError(f"cannot write the output {path}: it is a folder")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

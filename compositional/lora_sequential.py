@@ -4,8 +4,13 @@
 docs/flags.md lists both defaults.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+if not __package__:  # run as a file: the package is found above this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from compositional.cli.entry_points import CommonFlags, run_config, run_flags
 from compositional.cli.flags import parse_flags

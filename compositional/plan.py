@@ -14,13 +14,15 @@ from compositional.columns import columns_of, due
 from compositional.config import RunConfig
 from compositional.generation.generate import generate
 from compositional.methods.base import MethodConfig
+from compositional.methods.bounds import JointConfig
 from compositional.methods.prompts import text_sequence
 from compositional.models.language_model import LanguageModel
 from compositional.rounds import lessons
 from compositional.run_context import RunContext
 from compositional.runner import Prepared, prepare_run
 from compositional.streams import Streams
-from compositional.tasks.types import Example
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.types import Example, Round
 from compositional.training.batching import collate, response_loss
 
 TIMED_NEW_TOKENS = 8
@@ -81,25 +83,26 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
 def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[list[str], float]:
     """Return the plan of one run as lines, and its seconds."""
     benchmark, method = prepared.benchmark, prepared.method
-    columns = columns_of(benchmark, config.evaluation)
     lines = [f"{config.experiment}/{config.run}: method {config.method_name}"]
     seconds = 0.0
     for lesson in lessons(method, benchmark):
-        steps = -(-len(lesson.train) // config.training.batch_size) * lesson.epochs
-        tokens = _row_tokens(prepared.model, lesson.train) * lesson.epochs
-        lines.append(
-            f"  round {lesson.index} ({lesson.name}): {len(lesson.skills)} tools, "
-            f"{len(lesson.train)} rows x {lesson.epochs} epochs, {steps} steps, {tokens} tokens"
-        )
-        if trains(config.method):
+        line = f"  round {lesson.index} ({lesson.name}): {len(lesson.skills)} tools"
+        if trains(config.method, lesson):
+            rows = rows_of(config.method, lesson, benchmark)
+            steps = -(-len(rows) // config.training.batch_size) * lesson.epochs
+            tokens = _row_tokens(prepared.model, rows) * lesson.epochs
             seconds += tokens / rates.training_tokens_per_second
+            line += f", {len(rows)} rows x {lesson.epochs} epochs, {steps} steps, {tokens} tokens"
+        lines.append(line)
     num_rounds = len(benchmark.rounds)
+    columns = columns_of(benchmark, config.evaluation)
+    first = 0 if method.traits.has_first_row else 1
     cells = [
-        (row, column)
-        for row in range(num_rounds + 1)
+        column
+        for row in range(first, num_rounds + 1)
         for column in due(columns, row, num_rounds, config.evaluation)
     ]
-    num_examples = sum(len(column.examples) for _, column in cells)
+    num_examples = sum(len(column.examples) for column in cells)
     lines.append(f"  {len(cells)} cells, {num_examples} answers")
     batches = num_examples / config.evaluation.batch_size
     seconds += batches * config.evaluation.max_new_tokens * rates.seconds_per_batch_token
@@ -107,10 +110,19 @@ def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[lis
     return lines, seconds
 
 
-def trains(method: MethodConfig) -> bool:
-    """Whether a method takes gradient steps; a bound does where what it wraps does."""
+def trains(method: MethodConfig, lesson: Round) -> bool:
+    """Whether a method takes gradient steps in a lesson; a bound does where what it wraps does."""
     inner = getattr(method, "of", method)
-    return hasattr(inner, "lr")
+    is_frozen = getattr(inner, "between_rounds", None) == "freeze" and lesson.index > 1
+    return hasattr(inner, "lr") and (not is_frozen or inner is not method)
+
+
+def rows_of(method: MethodConfig, lesson: Round, benchmark: Benchmark) -> Sequence[Example]:
+    """Return the rows that a lesson trains on: the round's own, for joint training all so far."""
+    if isinstance(method, JointConfig) and lesson.index > 0:
+        rounds = benchmark.rounds[: lesson.index]
+        return [example for round_ in rounds for example in round_.train]
+    return lesson.train
 
 
 def _row_tokens(model: LanguageModel, examples: Sequence[Example]) -> int:

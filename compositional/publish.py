@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from compositional.config import file_name, read_experiment
+from compositional.config import read_experiment, without_folders
 from compositional.errors import ResultsError
 from compositional.files import canonical_json, read_json, sha256_text, write_json, write_text
-from compositional.results import FINISHED, RESULT, RunFolder
+from compositional.run_files import FINISHED, RESULT, RunFiles
 
 HASH_LENGTH = 16
 
@@ -32,7 +32,7 @@ def publish(source: Path, target: Path) -> list[str]:
         ResultsError: If the experiment has no finished run.
     """
     runs = [path.parent for path in sorted(source.glob(f"*/{RESULT}"))]
-    finished = [run for run in runs if RunFolder(run).status() == FINISHED]
+    finished = [run for run in runs if RunFiles(run).status() == FINISHED]
     if not finished:
         raise ResultsError(f"{source} holds no finished run")
     copied = [run for run in finished if not (target / run.name / RESULT).exists()]
@@ -43,10 +43,7 @@ def publish(source: Path, target: Path) -> list[str]:
 
 def _publish_run(run: Path, target: Path) -> None:
     """Copy one run; its result comes last, and only then it stands."""
-    settings = read_experiment(run / "config.yaml")
-    for section, key in (("data", "source"), ("model", "name")):
-        settings[section][key] = file_name(settings[section][key])
-    settings["data"]["data_dir"] = None
+    settings = without_folders(read_experiment(run / "config.yaml"))
     settings["output"] = {}
     write_text(target / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
     for cell in sorted((run / "scores").glob("*.json")):
@@ -56,8 +53,8 @@ def _publish_run(run: Path, target: Path) -> None:
     for part in ("timings", "training", "drift"):
         if (run / part).exists():
             shutil.copytree(run / part, target / part, dirs_exist_ok=True)
-    shutil.copyfile(run / "environment.json", target / "environment.json")
-    write_json(target / RESULT, read_json(run / RESULT))
+    for name in ("environment.json", RESULT):
+        write_json(target / name, read_json(run / name))
 
 
 def _hashed(base_id: str) -> str:

@@ -14,13 +14,12 @@ and resumed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
+from compositional.cells import Cell, cell_json, means, prediction_json, scores_by_name
 from compositional.columns import Column
 from compositional.config import RunConfig
 from compositional.environment import peak_memory_bytes
@@ -28,50 +27,20 @@ from compositional.errors import ResultsError
 from compositional.files import (
     canonical_json,
     read_json,
-    read_json_lines,
     write_json,
     write_json_lines,
     write_text,
 )
 from compositional.run_context import RunContext
+from compositional.run_files import FAILED, FINISHED, RESULT, SCHEMA_VERSION, STARTED, RunFiles
 from compositional.tasks.types import Prediction, Round
 from compositional.tracking import NoTracker, Tracker
 
-SCHEMA_VERSION = 1
-STARTED, FINISHED, FAILED = "started", "finished", "failed"
-RESULT = "result.json"
+__all__ = ["FAILED", "FINISHED", "RESULT", "STARTED", "Cell", "RunFolder"]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The scores of one test set after one round.
-
-    Attributes:
-        row: Rounds learned.
-        column: Name of the test set.
-        example_ids: Of the n examples.
-        base_ids: The base queries of each.
-        num_calls: Expected calls of each.
-        scores: By name, [n]; NaN where a score does not apply.
-    """
-
-    row: int
-    column: str
-    example_ids: list[str]
-    base_ids: list[tuple[str, ...]]
-    num_calls: list[int]
-    scores: dict[str, np.ndarray]
-
-    def mean(self, score: str) -> float | None:
-        """Return the mean of a score over the examples to which it applies, or None."""
-        values = self.scores.get(score)
-        if values is None or np.isnan(values).all():
-            return None
-        return float(np.nanmean(values))
-
-
-class RunFolder:
-    """A run's folder of results.
+class RunFolder(RunFiles):
+    """A run's folder of results, read and written.
 
     Args:
         folder: `results/<experiment>/<run>`.
@@ -79,13 +48,8 @@ class RunFolder:
     """
 
     def __init__(self, folder: Path, tracker: Tracker | None = None) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.tracker = tracker or NoTracker()
-
-    def status(self) -> str | None:
-        """Return the run's status, or None where there is no run."""
-        path = self.folder / RESULT
-        return read_json(path)["status"] if path.exists() else None
 
     def start(
         self,
@@ -112,7 +76,7 @@ class RunFolder:
             }
             for column in columns
         ]
-        write_text(self.folder / "config.yaml", yaml.safe_dump(config.settings(), sort_keys=False))
+        self._write_config(config)
         write_json(self.folder / "environment.json", environment)
         self._write_result(
             {
@@ -128,19 +92,40 @@ class RunFolder:
         )
 
     def check_identity(self, identity: Mapping[str, str]) -> None:
-        """Refuse to resume a run of another config, model or data.
+        """Refuse to go on with a run of another model, data or device.
+
+        The config is compared by its settings and not here: its hash also changes where this
+        program has come to know more of them.
+
+        Args:
+            identity: As it is now.
 
         Raises:
             ResultsError: With the part that differs.
         """
-        found = read_json(self.folder / RESULT).get("identity", {})
+        found: dict[str, str] = self.result()["identity"]
         for name, value in identity.items():
-            if found.get(name) != value:
+            if name != "config" and found.get(name, value) != value:
                 raise ResultsError(
-                    f"{self.folder} was started with another {name} "
-                    f"({str(found.get(name))[:12]}, now {value[:12]}): choose another --run, or "
-                    "run again as it was started"
+                    f"{self.folder} was started with another {name} ({found[name][:20]}, now "
+                    f"{value[:20]}): choose another --run, or run again as it was started"
                 )
+
+    def resume(self, config: RunConfig) -> None:
+        """Call a run started again, and remove what a killed process left half written.
+
+        Args:
+            config: As it is now; where it differs in cosmetic settings, it is written anew.
+        """
+        for unfinished in self.folder.rglob(".*.tmp"):
+            unfinished.unlink()
+        self._write_config(config)
+        result = self.result()
+        result.pop("reason", None)
+        self._write_result({**result, "status": STARTED})
+
+    def _write_config(self, config: RunConfig) -> None:
+        write_text(self.folder / "config.yaml", yaml.safe_dump(config.settings(), sort_keys=False))
 
     def _path(self, kind: str, row: int, column: Column, suffix: str) -> Path:
         return self.folder / kind / f"row{row}_{column.name}{suffix}"
@@ -167,7 +152,7 @@ class RunFolder:
             seconds: The cell's share of the time that its row took, by tokens generated.
         """
         lines = [
-            {"id": example.id, **_prediction_json(prediction)}
+            prediction_json(example, prediction)
             for example, prediction in zip(column.examples, predictions, strict=True)
         ]
         write_json_lines(self._path("predictions", row, column, ".jsonl"), lines)
@@ -179,18 +164,10 @@ class RunFolder:
             "peak_memory_bytes": peak_memory_bytes(),
         }
         write_json(self._path("timings", row, column, ".json"), timing)
-        names = list(dict.fromkeys(name for example in scores for name in example))
-        by_name = {name: [example.get(name) for example in scores] for name in names}
-        cell = {
-            "row": row,
-            "column": column.name,
-            "example_ids": [example.id for example in column.examples],
-            "base_ids": [list(example.base_ids) for example in column.examples],
-            "num_calls": [len(example.steps or ()) for example in column.examples],
-            "scores": by_name,
-        }
-        write_text(self._path("scores", row, column, ".json"), canonical_json(cell) + "\n")
-        self.tracker.cell(row, column.name, _means(by_name))
+        by_name = scores_by_name(scores)
+        cell = canonical_json(cell_json(row, column, by_name)) + "\n"
+        write_text(self._path("scores", row, column, ".json"), cell)
+        self.tracker.cell(row, column.name, means(by_name))
 
     def write_training(self, lesson: Round, run: RunContext, seconds: float) -> None:
         """Write the losses and the time of a lesson."""
@@ -237,68 +214,3 @@ class RunFolder:
 
     def _write_result(self, result: Mapping[str, Any]) -> None:
         write_json(self.folder / RESULT, result)
-
-    def result(self) -> dict[str, Any]:
-        """Return `result.json`.
-
-        Raises:
-            ResultsError: If it is of another schema version.
-        """
-        result: dict[str, Any] = read_json(self.folder / RESULT)
-        if result.get("schema_version") != SCHEMA_VERSION:
-            raise ResultsError(
-                f"{self.folder / RESULT} has schema version {result.get('schema_version')}; this "
-                f"program reads {SCHEMA_VERSION}"
-            )
-        return result
-
-    def environment(self) -> dict[str, Any]:
-        """Return `environment.json`."""
-        environment: dict[str, Any] = read_json(self.folder / "environment.json")
-        return environment
-
-    def export(self, path: Path) -> None:
-        """Write the result with all predictions into one JSON file."""
-        predictions = {
-            file.stem: [line for _, line in read_json_lines(file)]
-            for file in sorted((self.folder / "predictions").glob("*.jsonl"))
-        }
-        write_json(path, {**self.result(), "predictions": predictions})
-
-    def cells(self) -> list[Cell]:
-        """Return all cells that stand, by row and file name."""
-        cells = []
-        for path in sorted((self.folder / "scores").glob("row*.json")):
-            value = read_json(path)
-            value["base_ids"] = [tuple(ids) for ids in value["base_ids"]]
-            value["scores"] = {
-                name: np.array(values, dtype=float) for name, values in value["scores"].items()
-            }
-            cells.append(Cell(**value))
-        return sorted(cells, key=lambda cell: cell.row)
-
-    def drift(self) -> dict[str, float]:
-        """Return the mean drift by row."""
-        paths = sorted((self.folder / "drift").glob("row*.json"))
-        return {p.stem.removeprefix("row"): float(np.mean(read_json(p))) for p in paths}
-
-    def timings(self) -> dict[str, dict[str, Any]]:
-        """Return the timings by file name."""
-        return {p.stem: read_json(p) for p in sorted((self.folder / "timings").glob("*.json"))}
-
-
-def _means(scores: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
-    """Return the mean of each score over the examples to which it applies."""
-    applicable = {name: [v for v in values if v is not None] for name, values in scores.items()}
-    return {name: float(np.mean(values)) for name, values in applicable.items() if values}
-
-
-def _prediction_json(prediction: Prediction) -> dict[str, Any]:
-    calls = prediction.calls
-    return {
-        "calls": None if calls is None else [asdict(call) for call in calls],
-        "tools": list(prediction.tools),
-        "raw": prediction.raw,
-        "num_tokens": prediction.num_tokens,
-        "parts": [None if part is None else asdict(part) for part in prediction.parts],
-    }

@@ -1,6 +1,10 @@
 """One run from its config: check everything, then teach and score, then close the books."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import torch
 
 from compositional.checkpoints import Checkpoints
 from compositional.columns import columns_of
@@ -9,6 +13,8 @@ from compositional.drift import DriftProbe
 from compositional.environment import describe_environment
 from compositional.errors import ConfigError, ResultsError
 from compositional.generation.answers import AnswerStore
+from compositional.identity import check_same_config, identity_of
+from compositional.locks import hold
 from compositional.methods.base import Method
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
@@ -42,6 +48,7 @@ def prepare_run(config: RunConfig) -> Prepared:
         CompositionalError: If anything is missing, malformed or contradictory.
     """
     benchmark = prepare(config.data, config.seed)
+    columns_of(benchmark, config.evaluation)
     loaded = load_model(config.model)
     model = LanguageModel(loaded, config.model.system_message, config.model.max_length)
     method = config.method.build(model, benchmark)
@@ -67,72 +74,77 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
     Raises:
         CompositionalError: If the run cannot start; what was written before is kept.
     """
-    folder = RunFolder(config.output.results_dir / config.experiment / config.run)
-    checkpoints = Checkpoints(
-        config.output.checkpoint_dir / config.experiment / config.run,
-        config.output.save_checkpoints,
-    )
-    with checkpoints.locked():
-        status = folder.status()
-        check_status(folder, status, resume=resume)
-        prepared = prepare_run(config)
-        identity = {
-            "config": config.sha256(),
-            "model": prepared.model.sha256,
-            "data": prepared.benchmark.manifest_sha256,
-        }
-        if status is None:
-            _begin(config, folder, checkpoints, prepared, identity)
-        else:
-            folder.check_identity(identity)
-        folder.tracker = build_tracker(config)
-        context = RunContext(
-            streams=Streams(config.seed),
-            name=config.run,
-            training=config.training,
-            evaluation=config.evaluation,
-            slot=checkpoints.slot,
-            answers=AnswerStore(config.output.results_dir / config.experiment / ".answers"),
-            progress=Progress(config.run, enabled=progress),
-        )
-        try:
-            _teach(config, folder, checkpoints, prepared, context)
-        finally:
-            folder.tracker.close()
+    with _held(config) as (folder, checkpoints):
+        is_new = _check_free(config, folder, checkpoints, resume=resume)
+        with _threads(None if is_new else folder.environment().get("threads")):
+            prepared = prepare_run(config)
+            identity = identity_of(config, prepared.model, prepared.benchmark)
+            if is_new:
+                columns = columns_of(prepared.benchmark, config.evaluation)
+                environment = describe_environment(prepared.model.device)
+                checkpoints.claim(identity)
+                folder.start(config, identity, columns, environment)
+            else:
+                folder.check_identity(identity)
+                checkpoints.claim(folder.result()["identity"])
+                folder.resume(config)
+            _teach(config, folder, checkpoints, prepared, progress=progress)
     return folder
 
 
-def check_status(folder: RunFolder, status: str | None, *, resume: bool) -> None:
-    """Refuse to write over a run.
+def check_can_start(config: RunConfig, *, resume: bool = False) -> None:
+    """Check that nothing is in a run's way: another run, another process, states of nobody.
 
     Raises:
-        ResultsError: If the run is finished, or was started and is not to be resumed.
+        CompositionalError: If `run` would refuse it for that.
     """
+    with _held(config) as (folder, checkpoints):
+        _check_free(config, folder, checkpoints, resume=resume)
+
+
+@contextmanager
+def _held(config: RunConfig) -> Iterator[tuple[RunFolder, Checkpoints]]:
+    """Hold the folders of a run's results and states for this process."""
+    output = config.output
+    folder = RunFolder(output.results_dir / config.experiment / config.run)
+    states = output.checkpoint_dir / config.experiment / config.run
+    with hold(folder.folder), hold(states):
+        yield folder, Checkpoints(states, output.save_checkpoints)
+
+
+def _check_free(
+    config: RunConfig, folder: RunFolder, checkpoints: Checkpoints, *, resume: bool
+) -> bool:
+    """Refuse to write over a run; return whether there is none yet."""
+    status = folder.status()
+    if status is None:
+        if checkpoints.exist():
+            raise ResultsError(
+                f"{checkpoints.folder} holds states of a run whose results are gone: remove it, "
+                "or choose another --run"
+            )
+        return True
     if status == FINISHED:
+        check_same_config(folder, config)
         raise ResultsError(f"{folder.folder} holds a finished run: choose another --run")
-    if status is not None and not resume:
+    if not resume:
         raise ResultsError(
             f"{folder.folder} holds a run that is not finished ({status}): "
             "--resume goes on with it, another --run starts anew"
         )
+    check_same_config(folder, config)
+    return False
 
 
-def _begin(
-    config: RunConfig,
-    folder: RunFolder,
-    checkpoints: Checkpoints,
-    prepared: Prepared,
-    identity: dict[str, str],
-) -> None:
-    """Write what stands before the first cell. States without a run are of nobody."""
-    if checkpoints.exist():
-        raise ResultsError(
-            f"{checkpoints.folder} holds states of a run whose results are gone: remove it, or "
-            "choose another --run"
-        )
-    environment = describe_environment(prepared.model.device)
-    columns = columns_of(prepared.benchmark, config.evaluation)
-    folder.start(config, identity, columns, environment)
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with a number of threads, on which the last bits of a sum depend."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _teach(
@@ -140,16 +152,31 @@ def _teach(
     folder: RunFolder,
     checkpoints: Checkpoints,
     prepared: Prepared,
-    context: RunContext,
+    *,
+    progress: bool,
 ) -> None:
     """Run the loop; what goes wrong in it is written into the result before it is raised."""
-    probe = None
+    context = RunContext(
+        streams=Streams(config.seed),
+        name=config.run,
+        training=config.training,
+        evaluation=config.evaluation,
+        slot=checkpoints.slot,
+        answers=AnswerStore(folder.folder.parent / ".answers"),
+        progress=Progress(config.run, enabled=progress),
+    )
+    folder.tracker = build_tracker(config)
+    failed = True
     try:
+        probe = None
         if config.evaluation.drift and prepared.method.model is not None:
             probe = DriftProbe(prepared.model, context)
         run_rounds(prepared.method, prepared.benchmark, context, folder, checkpoints, probe)
+        folder.finish(context)
+        failed = False
     except Exception as error:
         folder.fail(f"{type(error).__name__}: {error}")
         raise
-    folder.finish(context)
+    finally:
+        folder.tracker.close(failed=failed)
     checkpoints.finish()

@@ -32,9 +32,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuse values that no training can have."""
         if self.batch_size < 1:
-            raise ConfigError(f"the batch size is {self.batch_size}; it must be 1 or more")
+            raise ConfigError(f"training.batch_size is {self.batch_size}; it must be 1 or more")
         if not 0 <= self.warmup_ratio <= 1:
-            raise ConfigError(f"the warm-up ratio is {self.warmup_ratio}; it must be in [0, 1]")
+            raise ConfigError(f"warmup_ratio is {self.warmup_ratio}; it must be from 0 to 1")
+        for name in ("max_grad_norm", "checkpoint_seconds"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.scheduler not in SCHEDULERS:
             raise ConfigError(
                 f"unknown scheduler {self.scheduler!r}; {did_you_mean(self.scheduler, SCHEDULERS)}"
@@ -76,4 +79,4 @@ class EvaluationConfig:
         for name in ("max_new_tokens", "batch_size", "max_examples"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be 1 or more")
+                raise ConfigError(f"evaluation.{name} is {value}; it must be 1 or more")

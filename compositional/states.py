@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from compositional.errors import ResultsError
@@ -31,25 +31,29 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write a state atomically."""
+    """Write a state atomically.
+
+    Raises:
+        CompositionalError: If the file cannot be written; an earlier one stays as it was.
+    """
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()}
+    metadata = {"json": json.dumps(state.metadata, ensure_ascii=False)}
     with atomic_path(path) as temporary:
-        save_file(
-            {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()},
-            temporary,
-            metadata={"json": json.dumps(state.metadata, ensure_ascii=False)},
-        )
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_state(path: Path) -> State:
     """Read what `save_state` wrote.
 
     Raises:
-        ResultsError: If the file is no such state.
+        ResultsError: If the file is missing or is no such state.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads(file.metadata()["json"])
         return State(load_file(path), metadata)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error}") from error
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ResultsError(f"{path}: not a saved state of this program: {error}") from error
 

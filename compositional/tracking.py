@@ -5,6 +5,7 @@ With `wandb` (also with WANDB_MODE=offline) every cell is a scalar `<score>/<col
 means and the budget stand in the summary.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ class Tracker(Protocol):
     def finish(self, result: Mapping[str, Any]) -> None:
         """Take the result of a finished run."""
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """End, whatever has come."""
 
 
@@ -41,7 +42,7 @@ class NoTracker:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Do nothing."""
 
 
@@ -68,7 +69,7 @@ class WandbTracker:
             id=f"{config.experiment}-{config.run}-{config.sha256()[:8]}",
             resume="allow",
             config=config.settings(),
-            dir=str(config.output.results_dir / config.experiment / config.run),
+            dir=os.environ.get("WANDB_DIR", str(config.output.results_dir / config.experiment)),
         )
         self._run.define_metric("round")
         self._run.define_metric("training_step")
@@ -124,10 +125,10 @@ class WandbTracker:
                 self._run.summary[f"{score}/average_accuracy"] = sum(last) / len(last)
         self._run.summary.update({f"budget/{k}": v for k, v in result["budget"].items()})
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """End the W&B run."""
         if self._run is not None:
-            self._guard("end", lambda: self._run.finish(quiet=True))
+            self._guard("end", lambda: self._run.finish(exit_code=int(failed)))
 
 
 def build_tracker(config: RunConfig) -> Tracker:

@@ -1,8 +1,12 @@
 """Build the files of one round: `python -m compositional.xlam_datasets --top_k 11-20 ...`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+if not __package__:  # run as a file: the package is found above this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from compositional.cli.flags import parse_flags
 from compositional.cli.main import guarded

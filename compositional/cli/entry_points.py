@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compositional.config import RunConfig, resolve
 from compositional.errors import ConfigError
+
+if TYPE_CHECKING:  # imported where a run begins: help and wrong flags need no model library
+    from compositional.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def run_config(
     training: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
     evaluation: dict[str, Any] | None = None,
-) -> RunConfig:
+) -> "RunConfig":
     """Turn an entry point's flags into the config of its run.
 
     Args:
@@ -136,6 +138,8 @@ def run_config(
         data: Further settings of the data.
         evaluation: Further settings of evaluation.
     """
+    from compositional.config import resolve
+
     return resolve(
         {
             "experiment": flags.experiment,
@@ -175,12 +179,12 @@ def _picked(flags: CommonFlags, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def run_flags(flags: CommonFlags, config: RunConfig) -> int:
+def run_flags(flags: CommonFlags, config: "RunConfig") -> int:
     """Run an entry point's config; print its table, and examples where asked."""
+    from compositional.demo import print_demo
+    from compositional.experiment import run_all
     from compositional.logs import log_to
     from compositional.plan import print_plan
-    from compositional.report import write_report
-    from compositional.runner import run
 
     if flags.demo < 0:
         raise ConfigError(f"--demo is {flags.demo}; it must be 0 or more")
@@ -188,12 +192,7 @@ def run_flags(flags: CommonFlags, config: RunConfig) -> int:
         print_plan([config])
         return 0
     with log_to(flags.log_file):
-        folder = run(config, resume=flags.resume)
-    write_report(
-        config.output.results_dir / config.experiment, published=config.output.published_dir
-    )
+        run_all([config], resume=flags.resume)
     if flags.demo:
-        from compositional.demo import print_demo
-
-        print_demo(folder, config, flags.demo)
+        print_demo(config, flags.demo)
     return 0

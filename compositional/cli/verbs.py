@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from compositional.errors import ConfigError
+from compositional.cli.flags import spell
+from compositional.errors import ConfigError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,7 +15,23 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the arguments."""
+        start, _, rest = message.partition(": ")
+        if start == "unrecognized arguments" and rest.startswith("--"):
+            self.refuse_flag(rest.split()[0])
         raise ConfigError(f"{self.prog}: {message}")
+
+    def refuse_flag(self, word: str) -> NoReturn:
+        """Raise that a flag is unknown."""
+        name = word.removeprefix("--").partition("=")[0]
+        known = [option.removeprefix("--") for option in self._option_string_actions]
+        raise ConfigError(f"{self.prog}: unknown flag --{name}; {did_you_mean(name, known)}")
+
+
+def spell_switches(argv: Sequence[str], *names: str) -> list[str]:
+    """Return arguments in which switches are bare, or left out where they are off."""
+    spelled = spell(argv, dict.fromkeys(names, bool))
+    on, off = {f"--{name}=true": f"--{name}" for name in names}, {f"--{n}=false" for n in names}
+    return [on.get(word, word) for word in spelled if word not in off]
 
 
 def run(argv: Sequence[str]) -> int:
@@ -29,13 +46,18 @@ def run(argv: Sequence[str]) -> int:
         "--training.batch_size 4 or --method.lr 1e-3; finished runs are not run again.",
     )
     parser.add_argument("experiment_file", type=Path, help="YAML file; see experiments/")
-    parser.add_argument("--method", help="run this method in place of the file's")
+    parser.add_argument(
+        "--method", help="only the file's runs of this method; if it has none, this method alone"
+    )
     parser.add_argument("--experiment", help="folder of the results")
     parser.add_argument("--run", help="one run of the file, or the name of the only one")
     parser.add_argument("--resume", action="store_true", help="go on with runs that were started")
     parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    known, overrides = parser.parse_known_args(argv)
+    known, overrides = parser.parse_known_args(spell_switches(argv, "resume", "dry_run", "quiet"))
+    for word in overrides:
+        if word.startswith("--") and "." not in word and not word.startswith("--seed"):
+            parser.refuse_flag(word)
     return run_experiment(
         known.experiment_file,
         method=known.method,
@@ -57,7 +79,7 @@ def score(argv: Sequence[str]) -> int:
     parser.add_argument("--references", type=Path, required=True, help="a test file as built")
     parser.add_argument("--tool_descriptions", type=Path, help="the tools' schemas")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    known = parser.parse_args(argv)
+    known = parser.parse_args(spell_switches(argv, "json"))
     scores = score_predictions(known.predictions, known.references, known.tool_descriptions)
     if known.json:
         print(json.dumps(scores, indent=2))
@@ -72,7 +94,7 @@ def convert(argv: Sequence[str]) -> int:
     from compositional.tasks.converters import CONVERTERS, convert_folder
 
     parser = Parser(prog="compositional convert", allow_abbrev=False, description=convert.__doc__)
-    parser.add_argument("kind", choices=sorted(CONVERTERS))
+    parser.add_argument("kind", help=f"one of {', '.join(sorted(CONVERTERS))}")
     parser.add_argument("folder", type=Path, help="the data set's repository, or a part of it")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines to write")
     known = parser.parse_args(argv)
@@ -86,7 +108,7 @@ def report(argv: Sequence[str]) -> int:
 
     parser = Parser(prog="compositional report", allow_abbrev=False, description=report.__doc__)
     parser.add_argument("folder", type=Path, help="results/<experiment>")
-    parser.add_argument("--format", choices=("markdown", "latex", "csv"), default="markdown")
+    parser.add_argument("--format", default="markdown", help="markdown, latex or csv")
     parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder")
     known = parser.parse_args(argv)
     write_report(known.folder, known.format, known.output)

@@ -1,8 +1,9 @@
 """Batched greedy decoding, by transformers' own `generate`.
 
 Prompts are sorted by length, padded on the left and decoded in batches with a KV cache. A prefix
-that all prompts share is computed once. Tokens may be forced at the places where a sequence
-chooses a memory row: decoding with ground-truth tools, inside the cached loop.
+that all prompts share is computed once, where no layer has a sliding window. Tokens may be forced
+at the places where a sequence chooses a memory row: decoding with ground-truth tools, inside the
+cached loop.
 """
 
 import copy
@@ -15,6 +16,7 @@ import torch
 import transformers
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers.cache_utils import DynamicLayer
 
 from compositional.files import canonical_json, sha256_text
 from compositional.generation.answers import Answer
@@ -30,16 +32,20 @@ class ForcedRows(LogitsProcessor):
     Args:
         expected: For each sequence the row ids in order; after them comes the end.
         num_text_ids: Ids from here on are rows.
-        end_id: The end token.
+        stop_ids: The tokens that end an answer; the first of them is forced.
         prompt_length: Where the answers begin.
     """
 
     def __init__(
-        self, expected: Sequence[Sequence[int]], num_text_ids: int, end_id: int, prompt_length: int
+        self,
+        expected: Sequence[Sequence[int]],
+        num_text_ids: int,
+        stop_ids: Sequence[int],
+        prompt_length: int,
     ) -> None:
         self.expected = expected
         self.num_text_ids = num_text_ids
-        self.end_id = end_id
+        self.stop_ids = stop_ids
         self.prompt_length = prompt_length
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -49,9 +55,9 @@ class ForcedRows(LogitsProcessor):
         best = scores.argmax(dim=-1).tolist()
         at_start = answers.shape[1] == 0
         for row, rows_expected in enumerate(self.expected):
-            if at_start or best[row] >= self.num_text_ids or best[row] == self.end_id:
+            if at_start or best[row] >= self.num_text_ids or best[row] in self.stop_ids:
                 left = rows_expected[done[row] :]
-                forced = left[0] if left else self.end_id
+                forced = left[0] if left else self.stop_ids[0]
                 scores[row] = -torch.inf
                 scores[row, forced] = 0.0
         return scores
@@ -75,7 +81,15 @@ def generate(
 
     Returns:
         The answers, in the order of the prompts.
+
+    Raises:
+        ModelError: If the longest prompt and an answer at the limit do not fit the window.
     """
+    longest = max(map(len, prompts), default=0)
+    model.check_fits(
+        longest + run.evaluation.max_new_tokens,
+        f"a prompt of {longest} tokens with {run.evaluation.max_new_tokens} new ones",
+    )
     keys = _keys(model, prompts, run, forced)
     kept = {key: answer for key in keys if (answer := run.answers.get(key)) is not None}
     places = {key: place for place, key in enumerate(keys) if key not in kept}
@@ -94,7 +108,7 @@ def _decode(
 ) -> dict[int, Answer]:
     """Decode the prompts at some places, longest first, in batches."""
     order = sorted(places, key=lambda place: -len(prompts[place]))
-    prefix = shared_prefix([prompts[place] for place in order])
+    prefix = shared_prefix([prompts[place] for place in order]) if _sees_all(model) else []
     prefix_cache = _prefill(model, prefix) if prefix else None
     answers: dict[int, Answer] = {}
     size = run.evaluation.batch_size
@@ -152,6 +166,15 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
     return prefix if len(prefix) >= MIN_SHARED_PREFIX_TOKENS else []
 
 
+def _sees_all(model: LanguageModel) -> bool:
+    """Whether every layer attends to all tokens before.
+
+    A sliding window would count the padding that stands behind a shared prefix as tokens.
+    """
+    layers = DynamicCache(config=model.backbone.config).layers
+    return all(type(layer) is DynamicLayer for layer in layers)
+
+
 @torch.inference_mode()
 def _prefill(model: LanguageModel, prefix: list[int]) -> DynamicCache:
     """Compute the KV cache of a prefix once."""
@@ -187,7 +210,7 @@ def _decode_batch(
         cache.batch_repeat_interleave(len(prompts))
     processors = LogitsProcessorList()
     if forced is not None:
-        processors.append(ForcedRows(forced, model.num_text_ids, model.chat.end_id, length))
+        processors.append(ForcedRows(forced, model.num_text_ids, model.stop_ids, length))
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=False,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from compositional.methods.base import Method, MethodConfig
+from compositional.methods.stored import stored_bytes
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -66,7 +67,9 @@ class Joint:
             self.method.learn(round_, run)
             self._fresh = self.method.state_dict()
         else:
-            self.method.learn(_join(self.rounds[: round_.index]), run)
+            joined = _join(self.rounds[: round_.index])
+            self.method.learn(joined, run)
+            run.budget.buffer_bytes = max(run.budget.buffer_bytes, stored_bytes(joined.train))
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer with the method trained last."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compositional.errors import ConfigError, did_you_mean
+from compositional.files import canonical_json
 from compositional.methods.base import Traits
-from compositional.methods.stored import example_from_json, example_to_json
+from compositional.methods.stored import example_from_json, example_to_json, stored_bytes
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -57,6 +58,7 @@ class Constant:
     def learn(self, round_: Round, run: RunContext) -> None:
         """Choose the best constant answer on all training rows so far."""
         self.rows.extend(round_.train)
+        run.budget.buffer_bytes = max(run.budget.buffer_bytes, stored_bytes(self.rows))
         candidates = most_frequent_calls(self.rows)
         means = [self._mean(candidates[: k + 1]) for k in range(len(candidates))]
         self.calls = tuple(candidates[: int(np.argmax(means)) + 1])
@@ -93,7 +95,7 @@ class Constant:
 def most_frequent_calls(rows: Sequence[Example]) -> list[Call]:
     """Return each tool once, the most frequent first, with its most frequent arguments.
 
-    Ties go to the lesser name, or the lesser JSON text.
+    Ties go to the lesser name, or the lesser JSON text with sorted keys.
     """
     tools: Counter[str] = Counter()
     arguments: dict[str, Counter[str]] = {}
@@ -101,7 +103,7 @@ def most_frequent_calls(rows: Sequence[Example]) -> list[Call]:
         for step in row.steps or ():
             name = str(step.skill)
             tools[name] += 1
-            arguments.setdefault(name, Counter())[step.response] += 1
+            arguments.setdefault(name, Counter())[canonical_json(json.loads(step.response))] += 1
     ranked = sorted(tools, key=lambda name: (-tools[name], name))
     return [Call(name, json.loads(_most_common(arguments[name]))) for name in ranked]
 

@@ -12,7 +12,7 @@ from compositional.errors import ConfigError
 from compositional.files import canonical_json
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import check_tool_format, request, text_predictions
+from compositional.methods.prompts import asked, check_tool_format, request, text_predictions
 from compositional.methods.stored import example_from_json, example_to_json
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -41,10 +41,9 @@ class IclConfig:
         last = Icl(self, model)
         for round_ in benchmark.rounds:
             last.take(round_)
-        longest = max((e for r in benchmark.rounds for e in r.test), key=lambda e: len(e.query))
-        model.check_fits(
-            len(last.prompt(longest)), f"ICL's prompt with {len(benchmark.skills)} tools"
-        )
+        for example in asked(benchmark):
+            what = f"ICL's prompt of example {example.id} with {len(last.skills)} tools"
+            model.check_fits(len(last.prompt(example)), what)
         return Icl(self, model)
 
 

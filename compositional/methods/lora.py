@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from compositional.errors import ConfigError, did_you_mean
-from compositional.files import canonical_json
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import text_predictions, text_sequence
-from compositional.methods.stored import example_from_json, example_to_json
+from compositional.methods.prompts import text_predictions, text_sequence, trained_or_asked
+from compositional.methods.stored import example_from_json, example_to_json, stored_bytes
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -58,10 +57,9 @@ class LoraConfig:
                 f"{did_you_mean(self.between_rounds, BETWEEN_ROUNDS)}"
             )
         exact_ratio(self.replay_ratio)
-        for round_ in benchmark.rounds:
-            for example in (*round_.train, *round_.test):
-                row = text_sequence(model, example)
-                model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
+        for example in trained_or_asked(benchmark):
+            row = text_sequence(model, example)
+            model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
         return Lora(self, model)
 
 
@@ -81,26 +79,26 @@ class Lora:
         """Train an adapter on the round's rows, then offer them to the reservoir."""
         key = f"round {round_.index}"
         if self.num_learned == 0 or self.config.between_rounds != "freeze":
-            self._begin_adapter(key, run)
-            self._train(key, round_, run)
+            is_new = self._begin_adapter(key, run)
+            self._train(key, round_, run, is_new)
         if self.config.use_replay_buffer:
             self.buffer.offer(round_.train, run.streams.generator("reservoir", key))
-            kept = sum(
-                len(canonical_json(example_to_json(e)).encode()) for e in self.buffer.examples
-            )
+            kept = stored_bytes(self.buffer.examples)
             run.budget.buffer_bytes = max(run.budget.buffer_bytes, kept)
         self.num_learned += 1
 
-    def _begin_adapter(self, key: str, run: RunContext) -> None:
-        """Attach what this round trains: the adapter so far, or a new one."""
+    def _begin_adapter(self, key: str, run: RunContext) -> bool:
+        """Attach what this round trains: the adapter so far, or a new one (then true)."""
         if self.lora.attached and self.config.between_rounds == "merge":
             self.lora.merge()
         if self.lora.attached and self.config.between_rounds == "drop":
             self.lora.drop()
-        if not self.lora.attached:
-            self.lora.attach(run.streams.integer("lora", key))
+        if self.lora.attached:
+            return False
+        self.lora.attach(run.streams.integer("lora", key))
+        return True
 
-    def _train(self, key: str, round_: Round, run: RunContext) -> None:
+    def _train(self, key: str, round_: Round, run: RunContext, is_new: bool) -> None:
         rows = [text_sequence(self.model, example) for example in round_.train]
         replay = None
         if self.buffer.examples:
@@ -108,9 +106,8 @@ class Lora:
             replay = Replay(past, exact_ratio(self.config.replay_ratio))
         lesson = Lesson(key, self.model, rows, round_.epochs, run, replay)
         self.lora.train()
-        lesson.fit(
-            [ParameterGroup(self.lora.named_parameters(), self.config.lr, self.config.weight_decay)]
-        )
+        adapter = self.lora.named_parameters()
+        lesson.fit([ParameterGroup(adapter, self.config.lr, self.config.weight_decay, is_new)])
         self.lora.freeze()
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:

@@ -9,13 +9,12 @@ which the backbone is frozen or merged for good (algorithm 1).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-
 from compositional.errors import ConfigError, did_you_mean
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
+from compositional.methods.initial_rows import INITS, initial_rows
+from compositional.methods.prompts import trained_or_asked
 from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
@@ -28,7 +27,6 @@ from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup
 from compositional.training.lesson import Lesson
 
-INITS = ("description", "mean", "orthogonal")
 ADAPTATIONS = ("none", "first_round", "every_round", "own_range")
 AFTER_ADAPTATION = ("freeze", "merge")
 END_OF_CALL = "end_of_call"
@@ -90,12 +88,16 @@ class MemoryTokensConfig:
                 f"{'no ' if benchmark.adaptation is None else ''}adaptation_tools: "
                 "own_range needs a range there, and nothing else takes one"
             )
+        if END_OF_CALL in benchmark.skills:
+            raise ConfigError(
+                f"a tool is named {END_OF_CALL!r}, as the row that ends calls is: rename the tool"
+            )
         method = MemoryTokens(self, model)
-        lessons = [benchmark.adaptation, *benchmark.rounds]
-        for round_ in filter(None, lessons):
-            for example in (*round_.train, *round_.test):
-                row = method.token_sequence(example, dict.fromkeys(benchmark.skills, 0))
-                model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
+        end = [END_OF_CALL] if self.end_of_call else []
+        for example in trained_or_asked(benchmark):
+            names = [*(str(step.skill) for step in example.steps or ()), *end]
+            row = method.token_sequence(example, dict.fromkeys(names, 0))
+            model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
         return method
 
 
@@ -123,16 +125,18 @@ class MemoryTokens:
         if self.config.end_of_call and END_OF_CALL not in self.rows.names:
             names.append(END_OF_CALL)
             skills.append(Skill(END_OF_CALL, "end of the call", {}))
-        self.rows.begin(names, self._initial_rows(skills, key, run))
+        rng = run.streams.generator("orthogonal rows", key)
+        self.rows.begin(names, initial_rows(self.config.init, self.model, skills, rng))
         sequences = [self.token_sequence(example, self._row_ids()) for example in round_.train]
         groups = [ParameterGroup(self.rows.named_current(), self.config.lr)]
         if adapts:
-            if not self.lora.attached:
+            is_new = not self.lora.attached
+            if is_new:
                 self.lora.attach(run.streams.integer("lora", key))
             self.lora.train()
             adapter = self.lora.named_parameters()
             groups.append(
-                ParameterGroup(adapter, self.config.lora_lr, self.config.lora_weight_decay)
+                ParameterGroup(adapter, self.config.lora_lr, self.config.lora_weight_decay, is_new)
             )
         rehearse = len(self.memory.targets) > 0
         lesson = Lesson(
@@ -170,19 +174,6 @@ class MemoryTokens:
         elif self.config.rehearsal.vectors_per_round:
             self.memory.keep(self.model, sequences, key, run)
 
-    def _initial_rows(self, skills: Sequence[Skill], key: str, run: RunContext) -> Tensor:
-        """Return the first values of new rows, [c, d]."""
-        weight = self.model.embedding
-        if self.config.init == "mean":
-            return weight.float().mean(dim=0).expand(len(skills), -1)
-        if self.config.init == "orthogonal":
-            rng = run.streams.generator("orthogonal rows", key)
-            normal = torch.from_numpy(rng.standard_normal((weight.shape[1], len(skills))))
-            orthogonal: Tensor = torch.linalg.qr(normal).Q.T
-            return orthogonal.float().to(weight.device)
-        texts = [f"{skill.name}: {skill.description}" for skill in skills]
-        return torch.stack([self.model.mean_embedding(text) for text in texts])
-
     def _row_ids(self) -> dict[str, int]:
         """Return the token id of every row by its name."""
         first = self.model.num_text_ids
@@ -211,12 +202,16 @@ class MemoryTokens:
         prompts = [self.model.chat.prompt_ids(example.query) for example in examples]
         forced = None
         if self.config.use_ground_truth_tools:
-            ids = self._row_ids()
-            forced = [
-                [ids[str(s.skill)] for s in e.steps or () if s.skill in ids] for e in examples
-            ]
+            forced = [self._expected_rows(example) for example in examples]
         answers = generate(self.model, prompts, run, "answers", forced)
         return [self._parse(answer) for answer in answers]
+
+    def _expected_rows(self, example: Example) -> list[int]:
+        """Return the rows of an example's tools, as far as they are taught, in order."""
+        ids = self._row_ids()
+        end = [ids[END_OF_CALL]] if END_OF_CALL in ids else []
+        taught = [str(step.skill) for step in example.steps or () if step.skill in ids]
+        return [row for name in taught for row in (ids[name], *end)]
 
     def _parse(self, answer: Answer) -> Prediction:
         """Cut an answer at its rows; what follows each must be one JSON object."""

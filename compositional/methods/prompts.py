@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from compositional.errors import ConfigError, did_you_mean
 from compositional.generation.answers import Answer
 from compositional.models.language_model import LanguageModel
+from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.parsing import parse_text_calls
 from compositional.tasks.types import Example, Prediction, Skill
 from compositional.training.batching import TokenSequence
@@ -66,6 +67,19 @@ def request(
     parts += [f"Request: {d.query}\n{call_lines(d)}" for d in demonstrations]
     parts.append(f"Request: {query}")
     return "\n\n".join(parts)
+
+
+def asked(benchmark: Benchmark) -> list[Example]:
+    """Return every example that a run may ask: of all rounds, joined over rounds, unanswerable."""
+    of_rounds = [e for round_ in benchmark.rounds for e in (*round_.test, *round_.validation)]
+    return [*of_rounds, *benchmark.mixed, *benchmark.unanswerable]
+
+
+def trained_or_asked(benchmark: Benchmark) -> list[Example]:
+    """Return every example that a trained method may see, an adaptation's included."""
+    before = [] if benchmark.adaptation is None else [benchmark.adaptation]
+    trained = [example for round_ in (*before, *benchmark.rounds) for example in round_.train]
+    return [*trained, *asked(benchmark)]
 
 
 def text_sequence(model: LanguageModel, example: Example) -> TokenSequence:

@@ -7,7 +7,7 @@ from compositional.errors import ConfigError
 from compositional.files import canonical_json
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import check_tool_format, request, text_predictions
+from compositional.methods.prompts import asked, check_tool_format, request, text_predictions
 from compositional.methods.retrieval import build_retriever, check_retriever
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -40,7 +40,7 @@ class RagConfig:
             raise ConfigError(f"k is {self.k}; it must be 1 or more")
         last = Rag(self, model)
         last.skills = [skill for round_ in benchmark.rounds for skill in round_.skills]
-        examples = [example for round_ in benchmark.rounds for example in round_.test]
+        examples = asked(benchmark)
         for example, prompt in zip(examples, last.prompts(examples), strict=True):
             model.check_fits(len(prompt), f"RAG's prompt of example {example.id}")
         return Rag(self, model)

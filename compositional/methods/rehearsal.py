@@ -69,7 +69,7 @@ class RoutingMemory:
             model: The model as it is after the round.
             sequences: The round's training rows.
             key: Names the round.
-            run: Streams and batch size.
+            run: Streams, and the batch size of training: that of evaluation changes no bit.
         """
         vectors, targets = _choices(model, sequences, run)
         rng = run.streams.generator("rehearsal", "keep", key)
@@ -100,7 +100,7 @@ def _choices(
     hook = head.register_forward_pre_hook(lambda _module, inputs: captured.append(inputs[0]))
     vectors, targets = [], []
     try:
-        size = run.evaluation.batch_size
+        size = run.training.batch_size
         for start in range(0, len(sequences), size):
             batch = collate(sequences[start : start + size], model.chat.pad_id, model.device)
             captured.clear()

@@ -1,8 +1,10 @@
 """Examples as JSON, for the buffers that methods keep between rounds."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from compositional.files import canonical_json
 from compositional.tasks.types import Example, Step
 
 
@@ -15,3 +17,8 @@ def example_from_json(value: dict[str, Any]) -> Example:
     """Return the example that `example_to_json` wrote."""
     steps = tuple(Step(**step) for step in value["steps"])
     return Example(**{**value, "steps": steps, "base_ids": tuple(value["base_ids"])})
+
+
+def stored_bytes(examples: Sequence[Example]) -> int:
+    """Return the bytes that examples take as JSON, as the budget counts them."""
+    return sum(len(canonical_json(example_to_json(example)).encode()) for example in examples)

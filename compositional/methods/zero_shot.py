@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import request, text_predictions
+from compositional.methods.prompts import asked, request, text_predictions
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -19,10 +19,9 @@ class ZeroShotConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "ZeroShot":
         """Build the method; every prompt must fit the model's window."""
-        for round_ in benchmark.rounds:
-            for example in round_.test:
-                num_tokens = len(model.chat.prompt_ids(request(example.query)))
-                model.check_fits(num_tokens, f"the prompt of example {example.id}")
+        for example in asked(benchmark):
+            num_tokens = len(model.chat.prompt_ids(request(example.query)))
+            model.check_fits(num_tokens, f"the prompt of example {example.id}")
         return ZeroShot(model)
 
 

@@ -11,6 +11,7 @@ from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from compositional.errors import ConfigError
 
@@ -41,6 +42,11 @@ class LoraSettings:
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"the LoRA dropout is {self.dropout}; it must be in [0, 1)")
 
+    @property
+    def scale(self) -> float:
+        """The factor on B @ A."""
+        return self.alpha / self.rank
+
 
 class LoraStack:
     """The adapter in training on a model, above those that were merged before it.
@@ -48,6 +54,9 @@ class LoraStack:
     Args:
         model: The backbone; its layers are wrapped in place while an adapter is attached.
         settings: The shape of every adapter.
+
+    Raises:
+        ConfigError: If the model has no such module or layer.
     """
 
     def __init__(self, model: PreTrainedModel, settings: LoraSettings) -> None:
@@ -56,6 +65,8 @@ class LoraStack:
         self.merged: list[dict[str, Tensor]] = []
         self._peft: PeftModel | None = None
         self._original: dict[str, Tensor] = {}
+        self._modules = _target_modules(model, settings)
+        self._layers = _target_layers(model, settings)
 
     @property
     def attached(self) -> bool:
@@ -72,24 +83,13 @@ class LoraStack:
         self.freeze()
 
     def _peft_config(self) -> PeftLoraConfig:
-        targets = self.settings.target_modules
-        layers = [
-            index % self.model.config.num_hidden_layers for index in self.settings.layer_indices
-        ]
-        modules = list(targets) if targets != ("all-linear",) else linear_names(self.model)
-        known = {name.rsplit(".", 1)[-1] for name, _ in self.model.named_modules()}
-        for name in modules:
-            if name not in known:
-                raise ConfigError(
-                    f"the model has no module {name!r} for LoRA; it has "
-                    f"{', '.join(linear_names(self.model))}, or use all-linear"
-                )
         return PeftLoraConfig(
             r=self.settings.rank,
             lora_alpha=self.settings.alpha,  # type: ignore[arg-type]  # peft only divides it
             lora_dropout=self.settings.dropout,
-            target_modules=modules,
-            layers_to_transform=layers or None,
+            target_modules=self._modules,
+            layers_to_transform=self._layers or None,
+            fan_in_fan_out=any(isinstance(module, Conv1D) for module in self.model.modules()),
             task_type="CAUSAL_LM",
         )
 
@@ -194,15 +194,40 @@ class LoraStack:
         set_peft_model_state_dict(self._peft, tensors)
 
 
+def _target_modules(model: PreTrainedModel, settings: LoraSettings) -> list[str]:
+    """Return the short names of the layers to adapt."""
+    known = linear_names(model)
+    if settings.target_modules == ("all-linear",):
+        return known
+    for name in settings.target_modules:
+        if name not in known:
+            raise ConfigError(
+                f"the model has no linear layer {name!r} for LoRA; it has "
+                f"{', '.join(known)}, or use all-linear"
+            )
+    return list(settings.target_modules)
+
+
+def _target_layers(model: PreTrainedModel, settings: LoraSettings) -> list[int]:
+    """Return the indices of the blocks to adapt, from 0; empty for all."""
+    num_layers: int = model.config.num_hidden_layers
+    for index in settings.layer_indices:
+        if not -num_layers <= index < num_layers:
+            raise ConfigError(
+                f"the model has no layer {index} for LoRA; layers go from {-num_layers} to "
+                f"{num_layers - 1}"
+            )
+    return [index % num_layers for index in settings.layer_indices]
+
+
 def linear_names(model: PreTrainedModel) -> list[str]:
     """Return the short names of all linear layers inside the blocks, the head left out."""
     head = model.get_output_embeddings()
-    kinds = ("Linear", "Conv1D")
     inside_head = {id(module) for module in head.modules()}
     return sorted(
         {
             name.rsplit(".", 1)[-1]
             for name, module in model.named_modules()
-            if type(module).__name__ in kinds and id(module) not in inside_head
+            if isinstance(module, nn.Linear | Conv1D) and id(module) not in inside_head
         }
     )

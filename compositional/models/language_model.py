@@ -5,6 +5,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from transformers import GenerationConfig
 
 from compositional.errors import ModelError
 from compositional.models.adapters import LoraSettings, LoraStack
@@ -34,6 +35,8 @@ class LanguageModel:
         self.window_tokens = min(loaded.window_tokens or UNLIMITED, max_length or UNLIMITED)
         self.device = loaded.device
         self.stop_ids = self._find_stop_ids()
+        # A model's own settings, such as a repetition penalty, would bend greedy decoding.
+        self.backbone.generation_config = GenerationConfig(eos_token_id=self.stop_ids)
         self.num_text_ids = int(self.embedding.shape[0])
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
@@ -85,9 +88,16 @@ class LanguageModel:
         """
         digest = hashlib.sha256(self.sha256.encode())
         state = self.attached_state()
-        if not any(name.endswith("lora_B.weight") and t.any() for name, t in state.items()):
-            state = {name: t for name, t in state.items() if "lora_" not in name}
+        updates = {
+            _adapter_of(name)
+            for name, tensor in state.items()
+            if name.endswith("lora_B.weight") and tensor.any()
+        }
+        if updates and self.lora is not None:
+            digest.update(f"scale {self.lora.settings.scale}".encode())
         for name, tensor in sorted(state.items()):
+            if "lora_" in name and _adapter_of(name) not in updates:
+                continue
             if tensor.numel():
                 digest.update(name.encode())
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -125,3 +135,8 @@ class LanguageModel:
         """Return the mean of the input embeddings of a text's tokens, [d], in fp32."""
         ids = self.chat.target_ids(text)
         return self.embedding[torch.tensor(ids, device=self.device)].float().mean(dim=0)
+
+
+def _adapter_of(name: str) -> str:
+    """Return what stands before a tensor's own name: `adapter`, `merged.0`, and so on."""
+    return name.partition(".base_model.")[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from compositional.errors import ConfigError
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.training.schedule import rate_factor
@@ -20,11 +21,13 @@ class ParameterGroup:
         parameters: By name; the names identify them in a saved state.
         lr: Peak learning rate.
         weight_decay: Decoupled weight decay of AdamW.
+        is_new: Whether they train for the first time, so that the budget counts them.
     """
 
     parameters: dict[str, nn.Parameter]
     lr: float
     weight_decay: float = 0.0
+    is_new: bool = True
 
 
 def fit(
@@ -37,8 +40,8 @@ def fit(
 ) -> list[float]:
     """Train parameters for a number of steps, saving into the run's slot on the way.
 
-    The groups' parameters require gradients while they train, and no others do. Every step draws
-    from its own streams, so the state holds parameters, optimiser moments and losses only; a
+    The groups' parameters require gradients while they train, and no others do. Each step has
+    random streams of its own, so the state holds parameters, optimiser moments and losses only; a
     training that was cut off goes on from its last save and ends bit for bit as one that was not.
 
     Args:
@@ -51,6 +54,9 @@ def fit(
 
     Returns:
         The loss of every step.
+
+    Raises:
+        ConfigError: If a loss is not finite.
     """
     named = {name: p for group in groups for name, p in group.parameters.items()}
     for parameter in named.values():
@@ -70,6 +76,11 @@ def fit(
             for group, settings in zip(optimiser.param_groups, groups, strict=True):
                 group["lr"] = settings.lr * factor
             loss = loss_at(step)
+            if not loss.isfinite():
+                raise ConfigError(
+                    f"the loss of {key} is {loss.item()} at step {step + 1} of {num_steps}: "
+                    "the learning rate is too high, lower it"
+                )
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             if run.training.max_grad_norm:

@@ -10,7 +10,7 @@ from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.training.batching import TokenSequence, collate, response_loss
 from compositional.training.fit import ParameterGroup, fit
-from compositional.training.replay import num_replayed
+from compositional.training.replay import draw_replayed, num_replayed
 from compositional.training.schedule import plan_steps
 
 
@@ -63,10 +63,13 @@ class Lesson:
     def fit(
         self, groups: list[ParameterGroup], after_step: Callable[[], None] | None = None
     ) -> None:
-        """Train the groups' parameters; the losses go to the run."""
-        count = sum(p.numel() for group in groups for p in group.parameters.values())
-        budget = self.run.budget
-        budget.trained_parameters = max(budget.trained_parameters, count)
+        """Train the groups' parameters; the losses go to the run, the new values to its budget."""
+        self.run.budget.trained_parameters += sum(
+            parameter.numel()
+            for group in groups
+            if group.is_new
+            for parameter in group.parameters.values()
+        )
         self.run.losses[self.key] = fit(
             self.key, len(self.steps), self._loss_at, groups, self.run, after_step
         )
@@ -93,6 +96,5 @@ class Lesson:
         after = before + len(self.steps[step])
         due = num_replayed(after, self.replay.ratio) - num_replayed(before, self.replay.ratio)
         rng = self.run.streams.generator("replay", self.key, step)
-        size = min(due, len(self.replay.sequences))
-        chosen = rng.choice(len(self.replay.sequences), size, replace=False)
-        return [self.replay.sequences[int(place)] for place in chosen]
+        chosen = draw_replayed(len(self.replay.sequences), due, rng)
+        return [self.replay.sequences[place] for place in chosen]

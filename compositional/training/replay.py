@@ -46,12 +46,27 @@ def exact_ratio(ratio: float) -> Fraction:
     Raises:
         ConfigError: If it is not in [0, 1).
     """
-    exact = Fraction(str(ratio))
-    if not 0 <= exact < 1:
+    if not 0 <= ratio < 1:
         raise ConfigError(f"the replay ratio is {ratio}; it must be at least 0 and below 1")
-    return exact
+    return Fraction(str(ratio))
 
 
 def num_replayed(num_new: int, ratio: Fraction) -> int:
     """Return the rows replayed once `num_new` new rows were seen: floor(new * p / (1 - p))."""
     return int(num_new * ratio / (1 - ratio))
+
+
+def draw_replayed(num_kept: int, num_due: int, rng: np.random.Generator) -> list[int]:
+    """Return the buffer's places that a step replays: uniform, without replacement.
+
+    Where more rows are due than the buffer holds, every row stands in the step as often as it
+    fits, and the draw makes up the rest, so that the ratio holds with a small buffer too.
+
+    Args:
+        num_kept: Rows in the buffer, 1 or more.
+        num_due: Rows that the step must replay.
+        rng: The step's own stream.
+    """
+    whole, rest = divmod(num_due, num_kept)
+    drawn = [int(place) for place in rng.choice(num_kept, rest, replace=False)]
+    return list(range(num_kept)) * whole + drawn

@@ -1,0 +1,86 @@
+"""What a run's folder of results holds, as reports and resumed runs read it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compositional.cells import Cell, read_cell
+from compositional.errors import ResultsError
+from compositional.files import read_json, read_json_lines, write_json
+
+SCHEMA_VERSION = 1
+STARTED, FINISHED, FAILED = "started", "finished", "failed"
+RESULT = "result.json"
+
+
+class RunFiles:
+    """A run's folder of results, read.
+
+    Args:
+        folder: `results/<experiment>/<run>`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def status(self) -> str | None:
+        """Return the run's status, or None where there is no run.
+
+        Raises:
+            ResultsError: If the folder holds cells or a result of something else than a run.
+        """
+        path = self.folder / RESULT
+        if not path.exists():
+            if (self.folder / "scores").exists():
+                raise ResultsError(
+                    f"{self.folder} holds cells without a {RESULT}: remove it, or choose another "
+                    "--run"
+                )
+            return None
+        result = read_json(path)
+        status = result.get("status") if isinstance(result, dict) else None
+        if status not in (STARTED, FINISHED, FAILED):
+            raise ResultsError(f"{path} is no result of a run: remove it, or choose another --run")
+        return str(status)
+
+    def result(self) -> dict[str, Any]:
+        """Return `result.json`.
+
+        Raises:
+            ResultsError: If it is of another schema version.
+        """
+        result: dict[str, Any] = read_json(self.folder / RESULT)
+        if result.get("schema_version") != SCHEMA_VERSION:
+            raise ResultsError(
+                f"{self.folder / RESULT} has schema version {result.get('schema_version')}; this "
+                f"program reads {SCHEMA_VERSION}"
+            )
+        return result
+
+    def environment(self) -> dict[str, Any]:
+        """Return `environment.json`."""
+        environment: dict[str, Any] = read_json(self.folder / "environment.json")
+        return environment
+
+    def export(self, path: Path) -> None:
+        """Write the result with all predictions into one JSON file."""
+        predictions = {
+            file.stem: [line for _, line in read_json_lines(file)]
+            for file in sorted((self.folder / "predictions").glob("*.jsonl"))
+        }
+        write_json(path, {**self.result(), "predictions": predictions})
+
+    def cells(self) -> list[Cell]:
+        """Return all cells that stand, by row and file name."""
+        cells = [read_cell(path) for path in sorted((self.folder / "scores").glob("row*.json"))]
+        return sorted(cells, key=lambda cell: cell.row)
+
+    def drift(self) -> dict[str, float]:
+        """Return the mean drift by row."""
+        paths = sorted((self.folder / "drift").glob("row*.json"))
+        return {p.stem.removeprefix("row"): float(np.mean(read_json(p))) for p in paths}
+
+    def timings(self) -> dict[str, dict[str, Any]]:
+        """Return the timings by file name."""
+        return {p.stem: read_json(p) for p in sorted((self.folder / "timings").glob("*.json"))}

@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
+from compositional.models.adapters import LoraSettings
+from compositional.models.language_model import LanguageModel
+from compositional.models.loading import ModelConfig, load_model
+from compositional.run_context import RunContext
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.types import Example, Round, Skill, Step
+from tests.rounds_toy import toy_benchmark, toy_context
+
+SMALL = LoraSettings(rank=2, alpha=4)
+ROWS_ALONE = MemoryTokensConfig(adaptation="none")
+
+
+def language_model(folder) -> LanguageModel:
+    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
+
+
+@pytest.fixture
+def model(toy_model_folder) -> LanguageModel:
+    return language_model(toy_model_folder)
+
+
+def learned(
+    config: MemoryTokensConfig,
+    model: LanguageModel,
+    num_rounds: int = 1,
+    run: RunContext | None = None,
+) -> MemoryTokens:
+    benchmark = toy_benchmark(3)
+    method = config.build(model, benchmark)
+    for round_ in benchmark.rounds[:num_rounds]:
+        method.learn(round_, run or toy_context())
+    return method
+
+
+def test_init_from_the_description(model) -> None:
+    rows = learned(replace(ROWS_ALONE, lr=0.0), model).rows.matrix("input")
+    ids = model.chat.target_ids("get_time: get time. More words.")
+    torch.testing.assert_close(rows[0], model.embedding[ids].mean(dim=0))
+    assert not torch.equal(rows[0], rows[1])
+
+
+def test_init_from_the_mean_of_all_embeddings(model) -> None:
+    rows = learned(replace(ROWS_ALONE, lr=0.0, init="mean"), model, 2).rows.matrix("input")
+    torch.testing.assert_close(rows, model.embedding.mean(dim=0).expand(4, -1))
+
+
+def test_init_by_orthogonal_unit_rows(toy_model_folder, model) -> None:
+    config = replace(ROWS_ALONE, lr=0.0, init="orthogonal")
+    rows = learned(config, model, 2).rows.matrix("input")
+    for own in (rows[:2], rows[2:]):
+        torch.testing.assert_close(own @ own.T, torch.eye(2), atol=1e-6, rtol=0)
+    assert not torch.equal(rows[:2], rows[2:])  # each round draws its own
+    again = learned(config, language_model(toy_model_folder), 2).rows.matrix("input")
+    assert torch.equal(again, rows)
+
+
+@pytest.mark.parametrize("init", ["description", "mean", "orthogonal"])
+def test_more_tools_than_the_hidden_size(model, init) -> None:
+    """No limit of 248 rows, nor of the model's width (32 here)."""
+    names = [f"tool_{number}" for number in range(300)]
+    skills = tuple(Skill(name, name, {"type": "object", "properties": {}}) for name in names)
+    examples = tuple(Example(n, n, (Step(n, "{}"),)) for n in (names[0], names[299]))
+    round_ = Round(1, "tools1-300", 1, skills, examples, (), examples)
+    benchmark = Benchmark((round_,), None, (), (), {s.name: s for s in skills}, {}, "")
+    method = replace(ROWS_ALONE, init=init, lr=0.0).build(model, benchmark)
+    method.learn(round_, toy_context())
+    rows = method.rows.matrix("input")
+    assert rows.shape == (300, 32)
+    if init == "orthogonal":
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(300))
+        torch.testing.assert_close(rows[32:64] @ rows[32:64].T, torch.eye(32), atol=1e-5, rtol=0)
+    assert len(method.answer(examples, toy_context())) == 2

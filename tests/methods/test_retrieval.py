@@ -1,0 +1,125 @@
+import math
+
+import pytest
+import torch
+
+from compositional.errors import ConfigError
+from compositional.methods.retrieval import Bm25Retriever, build_retriever, tool_text, words
+from compositional.tasks.types import Skill
+
+
+def skill(name: str, description: str, **parameters: str) -> Skill:
+    properties = {key: {"type": "string", "description": d} for key, d in parameters.items()}
+    return Skill(name, description, {"type": "object", "properties": properties})
+
+
+SKILLS = [
+    skill("getWeather", "Tells the weather.", city="the name of a city"),
+    skill("play_song", "Plays a song."),
+    skill("bank.transfer", "Sends money to a friend.", amount="how much"),
+    skill("stop_song", "Stops the song."),
+    skill("set_alarm", "Rings at a time."),
+]
+
+
+def test_names_are_split_into_words() -> None:
+    assert words("getWeather2day bank.transfer_now, Über") == [
+        "get", "weather2day", "bank", "transfer", "now", "ber",
+    ]  # fmt: skip
+    assert tool_text(SKILLS[0]) == "getWeather Tells the weather. city the name of a city"
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("what is the weather in the city", "getWeather"),
+        ("please PLAY something", "play_song"),
+        ("transfer an amount to my bank", "bank.transfer"),
+        ("alarm", "set_alarm"),
+    ],
+)
+def test_bm25_finds_the_tool_that_shares_rare_words(query, first) -> None:
+    assert Bm25Retriever(SKILLS).top(query, 1)[0].name == first
+
+
+def test_bm25_order_by_hand() -> None:
+    """Scores of Robertson's BM25 with k1 1.5 and b 0.75 over three tools."""
+    skills = [skill("red", "big dog"), skill("green", "big cat cat"), skill("blue", "bird")]
+    documents = [["red", "big", "dog"], ["green", "big", "cat", "cat"], ["blue", "bird"]]
+    query = ["cat", "dog", "red"]
+    average = sum(map(len, documents)) / 3
+
+    def score(document: list[str]) -> float:
+        total = 0.0
+        for word in query:
+            containing = sum(word in d for d in documents)
+            idf = math.log((3 - containing + 0.5) / (containing + 0.5))
+            times = document.count(word)
+            total += idf * times * 2.5 / (times + 1.5 * (0.25 + 0.75 * len(document) / average))
+        return total
+
+    ranked = sorted(range(3), key=lambda place: -score(documents[place]))
+    assert ranked == [0, 1, 2]
+    found = Bm25Retriever(skills).top("cat dog red", 3)
+    assert [s.name for s in found] == [skills[place].name for place in ranked]
+
+
+def test_ties_keep_the_order_taught() -> None:
+    retriever = Bm25Retriever(SKILLS)
+    assert retriever.top("zebra", 5) == SKILLS
+    assert retriever.top("zebra", 2) == SKILLS[:2]
+    assert retriever.top("zebra", 99) == SKILLS
+    assert retriever.top("", 1) == SKILLS[:1]
+
+
+def test_one_tool_is_found() -> None:
+    assert Bm25Retriever(SKILLS[:1]).top("weather", 3) == SKILLS[:1]
+
+
+def test_an_unknown_retriever_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="unknown retriever 'bm52'; did you mean 'bm25'"):
+        build_retriever("bm52", SKILLS)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory):
+    """A tiny random sentence encoder: mean of the last hidden states of two words' BERT."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    known = sorted({word for s in SKILLS for word in words(tool_text(s))})
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", *known])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder = tmp_path_factory.mktemp("encoder")
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", model_max_length=64
+    ).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=16, initializer_range=0.3,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_dense_ranks_by_cosine(encoder_folder) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder)
+    model = AutoModel.from_pretrained(encoder_folder).eval()
+
+    def embed(text: str) -> torch.Tensor:
+        with torch.no_grad():
+            return model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0)
+
+    retriever = build_retriever("dense", SKILLS, str(encoder_folder))
+    for query in ("play a song", "the weather in a city", "money"):
+        scores = [
+            float(torch.cosine_similarity(embed(query), embed(tool_text(s)), dim=0)) for s in SKILLS
+        ]
+        expected = sorted(range(len(SKILLS)), key=lambda place: -scores[place])
+        found = retriever.top(query, 3)
+        assert [s.name for s in found] == [SKILLS[place].name for place in expected[:3]]
