@@ -50,7 +50,12 @@ def prepare_run(config: RunConfig) -> Prepared:
     benchmark = prepare(config.data, config.seed)
     columns_of(benchmark, config.evaluation)
     loaded = load_model(config.model)
-    model = LanguageModel(loaded, config.model.system_message, config.model.max_length)
+    model = LanguageModel(
+        loaded,
+        config.model.system_message,
+        config.model.max_length,
+        answer_tokens=config.evaluation.max_new_tokens,
+    )
     method = config.method.build(model, benchmark)
     if benchmark.adaptation is not None and not method.traits.learns_adaptation:
         raise ConfigError(

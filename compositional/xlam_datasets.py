@@ -37,8 +37,8 @@ class XlamDatasetsFlags:
         test_max_function_calls: Calls of a test example at most.
         test_one_call: Whether the test set holds one-call queries too.
         num_unanswerable: Queries that no tool answers, in a file of their own.
-        output_dir: Folder of the files; data/<source>-seed<seed> without it.
-        source: Where rows come from: bfcl, a .json, .jsonl or .parquet file in the xLAM row
+        output_dir: Folder of the files; `data/<source>-seed<seed>` without it.
+        source: Where rows come from: `bfcl`, a .json, .jsonl or .parquet file in the xLAM row
             schema, or a Hub id.
         revision: Commit or tag of a Hub data set.
         seed: Seed of the split and of composition.

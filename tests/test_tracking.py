@@ -66,6 +66,8 @@ def records(path: Path) -> Iterator[bytes]:
             place += 32768 - place % 32768
             continue
         length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+        if place + 7 + length > len(content):  # not written to its end yet
+            return
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # whole, or the last part

@@ -17,22 +17,25 @@ class CommonFlags:
 
     Attributes:
         model_name: `smollm2`, a GGUF file, a local folder, or a Hub id.
-        revision: Commit, tag or branch of a Hub model.
+        revision: Commit, tag or branch of a Hub model; the newest without it.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: `auto`, `float32`, `bfloat16` or `float16`.
         max_length: Longest sequence of prompt and answer, in tokens; a longer one is an error.
-            Empty: the model's window.
+            Without it, the model's window.
         system_message: System message of every prompt.
         source: Where rows come from, if round files have to be built: `bfcl`, a file, a Hub id.
-        data_dir: Folder of the round files.
-        data_seed: Seed of the split and of composition; empty: the seed.
-        training_rounds: Ranges of tools with their epochs, for example `1-10:3,11-20:3`.
-        train_file: Training file of a single round, in place of training_rounds.
-        test_file: Test file of a single round.
-        tool_descriptions: Tools of a single round.
-        samples_per_tool: Training rows of each tool that are used.
-        train_size: Training examples a round.
-        test_size: Test examples a round.
+            Without it, what the files in a data_dir that is named were built from, else `bfcl`.
+        data_dir: Folder of the round files; `data/<source>-seed<seed>` without it.
+        data_seed: Seed of the split and of composition; the seed without it.
+        training_rounds: Ranges of tools with their epochs, for example `1-10:3,11-20:3`. Without
+            it, a single round is read from two files.
+        train_file: Training file of a single round; `function_calling_train.json` without it.
+        test_file: Test file of a single round; `function_calling_test.json` without it.
+        tool_descriptions: Tools of a single round; without it, no schema is known.
+        samples_per_tool: Training rows of each tool that are used; all without it.
+        train_size: Training examples a round; without it those of a data_dir that is named, else
+            400.
+        test_size: Test examples a round; without it those of a data_dir that is named, else 100.
         train_max_function_calls: Calls of a training example at most.
         test_max_function_calls: Calls of a test example at most.
         train_max_function_calls_per_round: A value a round; the last one repeats.
@@ -48,7 +51,7 @@ class CommonFlags:
         drift: Whether the drift from the base model is measured.
         seed: Seed of everything.
         experiment: Folder of the results.
-        run: Folder in it; empty: the method's name.
+        run: Folder in it; the method's name without it.
         results_dir: Folder of all experiments.
         checkpoint_dir: Folder of all states.
         save_checkpoints: Whether each round's trained tensors are kept.

@@ -86,10 +86,7 @@ def generate(
         ModelError: If the longest prompt and an answer at the limit do not fit the window.
     """
     longest = max(map(len, prompts), default=0)
-    model.check_fits(
-        longest + run.evaluation.max_new_tokens,
-        f"a prompt of {longest} tokens with {run.evaluation.max_new_tokens} new ones",
-    )
+    model.check_fits(longest, run.evaluation.max_new_tokens, f"a prompt of {longest}")
     keys = _keys(model, prompts, run, forced)
     kept = {key: answer for key in keys if (answer := run.answers.get(key)) is not None}
     places = {key: place for place, key in enumerate(keys) if key not in kept}

@@ -43,7 +43,7 @@ class IclConfig:
             last.take(round_)
         for example in asked(benchmark):
             what = f"ICL's prompt of example {example.id} with {len(last.skills)} tools"
-            model.check_fits(len(last.prompt(example)), what)
+            model.check_fits(len(last.prompt(example)), 0, what)
         return Icl(self, model)
 
 

@@ -59,7 +59,7 @@ class LoraConfig:
         exact_ratio(self.replay_ratio)
         for example in trained_or_asked(benchmark):
             row = text_sequence(model, example)
-            model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
+            model.check_fits(len(row.prompt), len(row.target), f"example {example.id}")
         return Lora(self, model)
 
 

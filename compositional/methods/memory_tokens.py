@@ -97,7 +97,7 @@ class MemoryTokensConfig:
         for example in trained_or_asked(benchmark):
             names = [*(str(step.skill) for step in example.steps or ()), *end]
             row = method.token_sequence(example, dict.fromkeys(names, 0))
-            model.check_fits(len(row.prompt) + len(row.target), f"example {example.id}")
+            model.check_fits(len(row.prompt), len(row.target), f"example {example.id}")
         return method
 
 

@@ -42,7 +42,7 @@ class RagConfig:
         last.skills = [skill for round_ in benchmark.rounds for skill in round_.skills]
         examples = asked(benchmark)
         for example, prompt in zip(examples, last.prompts(examples), strict=True):
-            model.check_fits(len(prompt), f"RAG's prompt of example {example.id}")
+            model.check_fits(len(prompt), 0, f"RAG's prompt of example {example.id}")
         return Rag(self, model)
 
 

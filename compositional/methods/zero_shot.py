@@ -21,7 +21,7 @@ class ZeroShotConfig:
         """Build the method; every prompt must fit the model's window."""
         for example in asked(benchmark):
             num_tokens = len(model.chat.prompt_ids(request(example.query)))
-            model.check_fits(num_tokens, f"the prompt of example {example.id}")
+            model.check_fits(num_tokens, 0, f"the prompt of example {example.id}")
         return ZeroShot(model)
 
 

@@ -23,11 +23,17 @@ class LanguageModel:
         loaded: The backbone and its tokenizer, all weights frozen.
         system_message: The system message of every prompt; empty by default.
         max_length: Longest sequence in tokens; None for the model's window.
+        answer_tokens: Length that every answer may have, for `check_fits`.
     """
 
     def __init__(
-        self, loaded: LoadedModel, system_message: str = "", max_length: int | None = None
+        self,
+        loaded: LoadedModel,
+        system_message: str = "",
+        max_length: int | None = None,
+        answer_tokens: int = 0,
     ) -> None:
+        self.answer_tokens = answer_tokens
         self.backbone = loaded.model
         self.tokenizer = loaded.tokenizer
         self.chat = ChatTemplate(loaded.tokenizer, system_message)
@@ -103,16 +109,24 @@ class LanguageModel:
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def check_fits(self, num_tokens: int, what: str) -> None:
-        """Refuse a sequence that is longer than the model's window.
+    def check_fits(self, num_prompt: int, num_target: int, what: str) -> None:
+        """Refuse a sequence that is longer than the window; nothing is ever cut.
+
+        Args:
+            num_prompt: Tokens of the prompt.
+            num_target: Tokens of what should follow it; at least the longest answer is reserved.
+            what: What the sequence is.
 
         Raises:
-            ModelError: If `num_tokens` is over the window; nothing is ever cut.
+            ModelError: If prompt and answer together are over the window.
         """
+        num_tokens = num_prompt + max(num_target, self.answer_tokens)
         if num_tokens > self.window_tokens:
+            reserved = f" with {self.answer_tokens} for its answer" if self.answer_tokens else ""
             raise ModelError(
-                f"{what} takes {num_tokens} tokens, over the window of "
-                f"{self.window_tokens}: use fewer tools or a model with a longer window"
+                f"{what}{reserved} takes {num_tokens} tokens, over the window of "
+                f"{self.window_tokens}: use fewer tools, a lower max_new_tokens, or a model with a "
+                "longer window"
             )
 
     def text(self, ids: list[int]) -> str:

@@ -168,7 +168,7 @@ def test_an_answer_that_may_pass_the_window_is_refused(toy) -> None:
     model = LanguageModel(toy, max_length=20)
     prompts = prompts_of((3, 8))
     assert len(generate(model, prompts, context(max_new_tokens=12), "t")) == 2
-    with pytest.raises(ModelError, match="prompt of 8 tokens with 13 new ones takes 21 tokens"):
+    with pytest.raises(ModelError, match="a prompt of 8 takes 21 tokens"):
         generate(model, prompts, context(max_new_tokens=13), "t")
 
 

@@ -124,9 +124,16 @@ def test_the_window_is_the_lesser_of_the_models_and_the_limit(toy: LoadedModel) 
     assert LanguageModel(toy).window_tokens == 2048
     assert LanguageModel(toy, max_length=4096).window_tokens == 2048
     model = LanguageModel(toy, max_length=100)
-    model.check_fits(100, "it")
+    model.check_fits(90, 10, "it")
     with pytest.raises(ModelError, match=r"^the prompt takes 101 tokens, over the window of 100"):
-        model.check_fits(101, "the prompt")
+        model.check_fits(90, 11, "the prompt")
+
+
+def test_room_for_the_longest_answer_is_reserved(toy: LoadedModel) -> None:
+    model = LanguageModel(toy, max_length=100, answer_tokens=20)
+    model.check_fits(80, 10, "it")
+    with pytest.raises(ModelError, match=r"^it with 20 for its answer takes 101 tokens"):
+        model.check_fits(81, 10, "it")
 
 
 def test_mean_embedding_by_hand(toy: LoadedModel) -> None:
