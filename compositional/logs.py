@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,6 +19,22 @@ class _AboveBars(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         tqdm.write(self.format(record), file=sys.stderr)
+
+
+class _ToFile(logging.FileHandler):
+    """Appends lines to a file; where that fails, says so once and appends no more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's
+        """Let go of the file."""
+        LOGGER.removeHandler(self)
+        LOGGER.warning(
+            "cannot write the log file %s; the run goes on without it", self.baseFilename
+        )
+
+    def close(self) -> None:
+        """Close the file, whatever is left to write."""
+        with suppress(OSError):
+            super().close()
 
 
 def show_log() -> None:
@@ -41,7 +57,7 @@ def log_to(path: Path | None) -> Iterator[None]:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _ToFile(path, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write the log file {path}: {error.strerror}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

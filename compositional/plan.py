@@ -5,7 +5,7 @@ on the model that the run would use, then multiplied by the tokens that it would
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from compositional.config import RunConfig
 from compositional.generation.generate import generate
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig
+from compositional.methods.constant import ConstantConfig
 from compositional.methods.prompts import text_sequence
 from compositional.models.language_model import LanguageModel
 from compositional.rounds import lessons
@@ -34,10 +35,12 @@ class Rates:
 
     Attributes:
         training_tokens_per_second: Tokens of rows, forward and backward.
+        seconds_per_prompts: Seconds to read the prompts of a full batch.
         seconds_per_batch_token: Seconds to decode one more token of a full batch.
     """
 
     training_tokens_per_second: float
+    seconds_per_prompts: float
     seconds_per_batch_token: float
 
 
@@ -65,19 +68,32 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     embedding = next(iter(model.backbone.parameters()))
     for parameter in (last_block, embedding):
         parameter.requires_grad_(True)
-    started = time.monotonic()
-    torch.autograd.backward(response_loss(model.backbone, batch))
-    training = int(batch.attention_mask.sum()) / (time.monotonic() - started)
+    step = _seconds(lambda: torch.autograd.backward(response_loss(model.backbone, batch)))
     for parameter in (last_block, embedding):
         parameter.requires_grad_(False)
         parameter.grad = None
-    limit = replace(config.evaluation, max_new_tokens=TIMED_NEW_TOKENS)
-    context = RunContext(streams=Streams(config.seed), evaluation=limit)
-    examples = (round_.test * limit.batch_size)[: limit.batch_size]
-    prompts = [model.chat.prompt_ids(example.query) for example in examples]
+    size = config.evaluation.batch_size
+    examples = (round_.test * size)[:size]
+    # A prompt that stands twice would be answered once.
+    prompts = [model.chat.prompt_ids(f"{n} {e.query}") for n, e in enumerate(examples)]
+
+    def answer(max_new_tokens: int) -> None:
+        limit = replace(config.evaluation, max_new_tokens=max_new_tokens)
+        generate(model, prompts, RunContext(Streams(config.seed), evaluation=limit), "timing")
+
+    first = _seconds(lambda: answer(1))
+    more = _seconds(lambda: answer(1 + TIMED_NEW_TOKENS))
+    return Rates(
+        int(batch.attention_mask.sum()) / step, first, max(0.0, more - first) / TIMED_NEW_TOKENS
+    )
+
+
+def _seconds(action: Callable[[], None]) -> float:
+    """Return the time of the second of two calls: the first one warms up."""
+    action()
     started = time.monotonic()
-    generate(model, prompts, context, "timing")
-    return Rates(training, (time.monotonic() - started) / TIMED_NEW_TOKENS)
+    action()
+    return time.monotonic() - started
 
 
 def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[list[str], float]:
@@ -104,8 +120,10 @@ def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[lis
     ]
     num_examples = sum(len(column.examples) for column in cells)
     lines.append(f"  {len(cells)} cells, {num_examples} answers")
-    batches = num_examples / config.evaluation.batch_size
-    seconds += batches * config.evaluation.max_new_tokens * rates.seconds_per_batch_token
+    if not isinstance(config.method, ConstantConfig):
+        batches = num_examples / config.evaluation.batch_size
+        decoding = config.evaluation.max_new_tokens * rates.seconds_per_batch_token
+        seconds += batches * (rates.seconds_per_prompts + decoding)
     lines.append(f"  about {_minutes(seconds)} at the most")
     return lines, seconds
 

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from tests.flags_page import PAGE, SECTIONS, expected, tables
+from tests.test_scripts import ENTRY_POINTS, variables
 
 # The reference code's own defaults; flags that it does not have stand with a dash.
 SEED = {
@@ -94,3 +95,16 @@ def test_flags_in_the_text_exist() -> None:
     flags = {row.flag for rows in tables().values() for row in rows} | {"config", "help"}
     for name in re.findall(r"--(?:no_)?([a-z_]+)(?![\w.])", PAGE.read_text(encoding="utf-8")):
         assert name in flags, name
+
+
+def test_every_variable_of_the_scripts_stands_with_its_defaults() -> None:
+    lines = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    found = dict(lines)
+    defaults: dict[str, list[str]] = {}
+    for script in ENTRY_POINTS:
+        for name, value in variables(script).items():
+            text = f"`{value}`" if value else "none"
+            if text not in defaults.setdefault(name, []):
+                defaults[name].append(text)
+    assert found == {name: "; LoRA: ".join(values) for name, values in defaults.items()}
+    assert len(lines) == len(found)

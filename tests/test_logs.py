@@ -49,3 +49,18 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, place: str) -
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match="cannot write the log file"), log_to(tmp_path / place):
         pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full disk")
+def test_a_disk_that_fills_up_ends_the_file_and_not_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with log_to(Path("/dev/full")):
+        LOGGER.info("first")
+        LOGGER.info("second")
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(lines) == [
+        "cannot write the log file /dev/full; the run goes on without it",
+        "first",
+        "second",
+    ]

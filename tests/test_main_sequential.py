@@ -271,6 +271,7 @@ def test_a_malformed_row_of_the_source_is_named(
         (("--run", "a/b"), "must be a plain folder name"),
         (("--results_dir", "FILE/x"), "cannot write"),
         (("--checkpoint_dir", "FILE/x"), "cannot write"),
+        (("--data_dir", "FILE/x"), "cannot write data folder"),
         (("--log_file", "FILE/x"), "cannot write the log file"),
         (("--log_file", "FOLDER"), "cannot write the log file"),
         (("--replay_ratio", "0.5"), "unknown flag --replay_ratio"),

@@ -8,7 +8,9 @@ from compositional.plan import Rates, measure_rates, plan_lines, print_plan
 from compositional.runner import prepare_run
 from tests.runs_toy import toy_settings
 
-RATES = Rates(training_tokens_per_second=100.0, seconds_per_batch_token=0.5)
+RATES = Rates(
+    training_tokens_per_second=100.0, seconds_per_prompts=3.0, seconds_per_batch_token=0.5
+)
 LORA = {"name": "lora", "adapter": {"rank": 2}}
 
 
@@ -32,19 +34,23 @@ def test_rounds_steps_cells_and_time(tmp_path: Path, toy_model_folder: Path) -> 
     assert lines[2].startswith("  round 2 (tools3-4): 2 tools, 12 rows x 1 epochs, 3 steps, ")
     assert lines[3] == "  6 cells, 24 answers"
     tokens = sum(int(line.split(", ")[-1].split()[0]) for line in lines[1:3])
-    # 24 answers in batches of 2, 4 tokens each at half a second.
-    assert seconds == pytest.approx(tokens / 100 + 12 * 4 * 0.5)
+    # 24 answers in batches of 2: 3 seconds for the prompts, 4 tokens each at half a second.
+    assert seconds == pytest.approx(tokens / 100 + 12 * (3 + 4 * 0.5))
 
 
 def test_a_method_that_trains_nothing_has_no_steps(tmp_path: Path, toy_model_folder: Path) -> None:
     text, seconds = planned(tmp_path, toy_model_folder, method="zero_shot")
     assert "steps" not in text
     assert "  round 1 (tools1-2): 2 tools\n" in text
-    assert seconds == 24
+    assert seconds == 12 * (3 + 4 * 0.5)
 
 
-def test_the_constant_answer_has_no_row_0(tmp_path: Path, toy_model_folder: Path) -> None:
-    assert "  4 cells, 16 answers" in planned(tmp_path, toy_model_folder, method="constant")[0]
+def test_the_constant_answer_has_no_row_0_and_needs_no_time(
+    tmp_path: Path, toy_model_folder: Path
+) -> None:
+    text, seconds = planned(tmp_path, toy_model_folder, method="constant")
+    assert "  4 cells, 16 answers" in text
+    assert seconds == 0
 
 
 def test_joint_training_sees_all_rows_so_far(tmp_path: Path, toy_model_folder: Path) -> None:
@@ -72,7 +78,8 @@ def test_the_rates_are_this_machines(tmp_path: Path, toy_model_folder: Path) -> 
     prepared = prepare_run(config)
     rates = measure_rates(prepared, config)
     assert rates.training_tokens_per_second > 0
-    assert rates.seconds_per_batch_token > 0
+    assert rates.seconds_per_prompts > 0
+    assert rates.seconds_per_batch_token >= 0
     parameters = list(prepared.model.backbone.parameters())
     assert not any(p.requires_grad or p.grad is not None for p in parameters)
 

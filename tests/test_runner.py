@@ -1,6 +1,10 @@
 import json
 import logging
+import multiprocessing
+import os
+import resource
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -414,3 +418,41 @@ def test_checks_alone_write_nothing(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="--resume goes on"):
         check_can_start(make(method=LORA))
     check_can_start(make(method=LORA), resume=True)
+
+
+def run_on_a_full_disk(config: RunConfig, free_bytes: int) -> None:
+    """Run where no file can grow beyond a size, as a full disk would have it."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, free_bytes))
+    try:
+        go(config)
+    except CompositionalError as error:
+        os._exit(3 if "cannot write" in str(error) else 4)
+    os._exit(0)
+
+
+def test_a_full_disk_fails_the_run_which_can_be_resumed(make: Make, tmp_path: Path) -> None:
+    whole = tree(go(make(method=LORA, run="whole")))
+    process = multiprocessing.get_context("fork").Process(
+        target=run_on_a_full_disk, args=(make(method=LORA), 8000)
+    )
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == 3
+    folder = tmp_path / "results" / "e" / "r"
+    result = read_json(folder / "result.json")
+    assert result["status"] == "failed"
+    assert "File too large" in result["reason"]
+    assert not list(tmp_path.rglob(".*.tmp"))
+    assert_same_run(tree(go(make(method=LORA), resume=True)), whole)
+
+
+def test_data_that_changed_since_cannot_resume(make: Make, tmp_path: Path) -> None:
+    started(make, method=LORA)
+    path = tmp_path / "data" / "test" / "function_calling_test_tools3-4_2calls.json"
+    path.write_text(path.read_text() + "\n")
+    before = everything(tmp_path)
+    assert f"{path} was changed" in refused(make(method=LORA), resume=True)
+    assert everything(tmp_path) == before
+    path.unlink()
+    assert f"{path} is missing" in refused(make(method=LORA), resume=True)
