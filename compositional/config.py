@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser
 
 from compositional.cli.flags import flag_types, parse_with, spell
 from compositional.cli.kinds import check_settings
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import ConfigError, check_choice, did_you_mean
 from compositional.files import canonical_json, sha256_text
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig, OracleConfig
@@ -53,10 +53,7 @@ class OutputConfig:
             raise ConfigError(
                 f"results_dir and checkpoint_dir are both {self.results_dir}: name two folders"
             )
-        if self.tracker not in TRACKERS:
-            raise ConfigError(
-                f"unknown tracker {self.tracker!r}; {did_you_mean(self.tracker, TRACKERS)}"
-            )
+        check_choice("tracker", self.tracker, TRACKERS)
 
 
 SECTIONS: dict[str, type] = {
@@ -222,8 +219,7 @@ def _method_chain(method: Any) -> list[tuple[str, dict[str, Any]]]:
             f"no method is named (method is {method!r}); Choices: {', '.join(sorted(METHODS))}"
         )
     name = method["name"]
-    if name not in METHODS:
-        raise ConfigError(f"unknown method {name!r}; {did_you_mean(name, METHODS)}")
+    check_choice("method", name, METHODS)
     rest = {key: value for key, value in method.items() if key != "name"}
     if METHODS[name] not in (JointConfig, OracleConfig):
         return [(name, rest)]

@@ -30,6 +30,22 @@ class ResultsError(CompositionalError):
     """A run folder, checkpoint or predictions file is in the way, incomplete or of another run."""
 
 
+def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a name that is not among the choices.
+
+    Args:
+        what: What the name is of, for example `scheduler`.
+        value: What the user wrote.
+        choices: What is allowed.
+
+    Raises:
+        ConfigError: With the nearest choice and all of them.
+    """
+    allowed = list(choices)
+    if value not in allowed:
+        raise ConfigError(f"unknown {what} {value!r}; {did_you_mean(value, allowed)}")
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return the tail of an error on an unknown name: the nearest choice, then all of them.
 

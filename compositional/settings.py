@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import ConfigError, check_choice
 
 SPLITS = ("test", "validation")
 SCHEDULERS = ("linear", "constant")
@@ -38,10 +38,7 @@ class TrainingConfig:
         for name in ("max_grad_norm", "checkpoint_seconds"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        if self.scheduler not in SCHEDULERS:
-            raise ConfigError(
-                f"unknown scheduler {self.scheduler!r}; {did_you_mean(self.scheduler, SCHEDULERS)}"
-            )
+        check_choice("scheduler", self.scheduler, SCHEDULERS)
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that no evaluation can have."""
-        if self.split not in SPLITS:
-            raise ConfigError(f"unknown split {self.split!r}; {did_you_mean(self.split, SPLITS)}")
+        check_choice("split", self.split, SPLITS)
         for name in ("max_new_tokens", "batch_size", "max_examples"):
             value = getattr(self, name)
             if value is not None and value < 1:

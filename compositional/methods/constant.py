@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import check_choice
 from compositional.files import canonical_json
 from compositional.methods.base import Traits
 from compositional.methods.stored import example_from_json, example_to_json, stored_bytes
@@ -36,10 +36,7 @@ class ConstantConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Constant":
         """Build the method."""
-        if self.maximise not in SCORE_NAMES:
-            raise ConfigError(
-                f"unknown score {self.maximise!r}; {did_you_mean(self.maximise, SCORE_NAMES)}"
-            )
+        check_choice("score", self.maximise, SCORE_NAMES)
         return Constant(self, benchmark.skills)
 
 

@@ -8,7 +8,7 @@ baseline of continual learning: a reservoir of past rows, an exact share of ever
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import check_choice
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
 from compositional.methods.prompts import text_predictions, text_sequence, trained_or_asked
@@ -51,11 +51,7 @@ class LoraConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Lora":
         """Build the method; every training row must fit the model's window."""
-        if self.between_rounds not in BETWEEN_ROUNDS:
-            raise ConfigError(
-                f"unknown between_rounds {self.between_rounds!r}; "
-                f"{did_you_mean(self.between_rounds, BETWEEN_ROUNDS)}"
-            )
+        check_choice("between_rounds", self.between_rounds, BETWEEN_ROUNDS)
         exact_ratio(self.replay_ratio)
         for example in trained_or_asked(benchmark):
             row = text_sequence(model, example)

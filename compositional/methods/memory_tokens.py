@@ -9,7 +9,7 @@ which the backbone is frozen or merged for good (algorithm 1).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import ConfigError, check_choice
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
@@ -74,9 +74,7 @@ class MemoryTokensConfig:
             ("adaptation", ADAPTATIONS),
             ("after_adaptation", AFTER_ADAPTATION),
         ):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ConfigError(f"unknown {name} {value!r}; {did_you_mean(value, choices)}")
+            check_choice(name, getattr(self, name), choices)
         if self.rehearsal.vectors_per_round and self.adaptation == "every_round":
             raise ConfigError(
                 "routing rehearsal needs a backbone that no longer changes, but adaptation is "

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import check_choice
 from compositional.generation.answers import Answer
 from compositional.models.language_model import LanguageModel
 from compositional.tasks.benchmark import Benchmark
@@ -28,10 +28,7 @@ def call_lines(example: Example) -> str:
 
 def check_tool_format(tool_format: str) -> None:
     """Refuse an unknown way to describe tools."""
-    if tool_format not in TOOL_FORMATS:
-        raise ConfigError(
-            f"unknown tool format {tool_format!r}; {did_you_mean(tool_format, TOOL_FORMATS)}"
-        )
+    check_choice("tool format", tool_format, TOOL_FORMATS)
 
 
 def describe_tool(skill: Skill, tool_format: str) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import check_choice
 from compositional.packages import minilm_folder
 from compositional.tasks.types import Skill
 
@@ -24,8 +24,7 @@ class Retriever(Protocol):
 
 def check_retriever(name: str) -> None:
     """Refuse an unknown retriever."""
-    if name not in RETRIEVERS:
-        raise ConfigError(f"unknown retriever {name!r}; {did_you_mean(name, RETRIEVERS)}")
+    check_choice("retriever", name, RETRIEVERS)
 
 
 def build_retriever(name: str, skills: Sequence[Skill], model: str = "") -> Retriever:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import check_choice
 from compositional.files import write_text
 from compositional.intervals import Figure
 from compositional.report.check import learning_checks
@@ -47,10 +47,7 @@ def write_report(
         ConfigError: If the format is unknown.
         ResultsError: If there is no finished run.
     """
-    if table_format not in SUFFIXES:
-        raise ConfigError(
-            f"unknown table format {table_format!r}; {did_you_mean(table_format, SUFFIXES)}"
-        )
+    check_choice("table format", table_format, SUFFIXES)
     experiment = load_experiment(folder, published)
     figures = all_figures(experiment)
     checks = learning_checks(figures)
