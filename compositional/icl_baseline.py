@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 if not __package__:  # run as a file: the package is found above this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -31,8 +32,9 @@ class IclBaselineFlags(CommonFlags):
         use_rag: Whether a retriever chooses the tools in the prompt.
         retrieval_k: Tools that it chooses.
         retriever: `bm25` or `dense`.
-        demonstrations: Training rows of each tool in the prompt (ICL only).
+        demonstrations: Training rows of each tool in the prompt.
         tool_format: `compact` or `full`.
+        instruction: What stands before the tools, in place of the usual words.
         output: File that takes the scores and all answers, as JSON.
     """
 
@@ -44,17 +46,22 @@ class IclBaselineFlags(CommonFlags):
     retriever: str = "bm25"
     demonstrations: int = 0
     tool_format: str = "compact"
+    instruction: str | None = None
     output: Path | None = None
 
 
 def icl_baseline(flags: IclBaselineFlags) -> int:
     """Ask the frozen model with tools in its prompt, after every round."""
     refuse_contradictions(flags)
+    method: dict[str, Any] = {
+        "name": "icl",
+        "demonstrations": flags.demonstrations,
+        "tool_format": flags.tool_format,
+    }
+    if flags.instruction is not None:
+        method["instruction"] = flags.instruction
     if flags.use_rag:
-        method = {"name": "rag", "retriever": flags.retriever, "k": flags.retrieval_k}
-    else:
-        method = {"name": "icl", "demonstrations": flags.demonstrations}
-    method["tool_format"] = flags.tool_format
+        method |= {"name": "rag", "retriever": flags.retriever, "k": flags.retrieval_k}
     data = {"test_file": str(flags.test_data)} if flags.test_data is not None else {}
     evaluation = {"max_examples": flags.max_samples}
     if flags.batch_size is not None:
@@ -77,13 +84,9 @@ def refuse_contradictions(flags: IclBaselineFlags) -> None:
     Raises:
         ConfigError: With the first of them.
     """
-    unused = ("demonstrations",) if flags.use_rag else ("retrieval_k", "retriever")
-    for name in unused:
-        if getattr(flags, name) != getattr(IclBaselineFlags, name):
-            raise ConfigError(
-                f"--{name} has no effect {'with' if flags.use_rag else 'without'} --use_rag: "
-                "leave it out"
-            )
+    for name in ("retrieval_k", "retriever"):
+        if not flags.use_rag and getattr(flags, name) != getattr(IclBaselineFlags, name):
+            raise ConfigError(f"--{name} has no effect without --use_rag: leave it out")
     if None not in (flags.test_data, flags.test_file):
         raise ConfigError("--test_data and --test_file are one thing: give one of them")
 

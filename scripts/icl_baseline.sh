@@ -24,7 +24,7 @@ DTYPE=${DTYPE:-auto}
 USE_RAG=${USE_RAG:-true}                                     # false: all tools in the prompt
 RETRIEVAL_K=${RETRIEVAL_K:-3}                                # tools that the retriever finds
 RETRIEVER=${RETRIEVER:-bm25}                                 # bm25 or dense
-DEMONSTRATIONS=${DEMONSTRATIONS:-0}                          # rows of each tool, without RAG
+DEMONSTRATIONS=${DEMONSTRATIONS:-0}                          # training rows of each tool shown
 TOOL_FORMAT=${TOOL_FORMAT:-compact}                          # compact or full
 MAX_SAMPLES=${MAX_SAMPLES:-}                                 # test examples at most; empty: all
 OUTPUT=${OUTPUT:-}                                           # JSON file of all answers
@@ -50,9 +50,8 @@ add_switch USE_RAG use_rag
 if [ "$(switch USE_RAG use_rag)" = --use_rag ]; then
   add_flag RETRIEVAL_K retrieval_k
   add_flag RETRIEVER retriever
-else
-  add_flag DEMONSTRATIONS demonstrations
 fi
+add_flag DEMONSTRATIONS demonstrations
 add_flag TOOL_FORMAT tool_format
 add_flag MAX_SAMPLES max_samples
 add_flag OUTPUT output

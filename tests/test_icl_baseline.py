@@ -7,6 +7,7 @@ import yaml
 
 from compositional.files import read_json
 from compositional.icl_baseline import main
+from compositional.methods.prompts import INSTRUCTION
 from tests.runs_toy import error_line, toy_flags
 
 Go = Callable[..., int]
@@ -26,7 +27,12 @@ def test_icl_with_demonstrations(go: Go, tmp_path: Path) -> None:
     flags = ("--demonstrations", "1", "--tool_format", "full", "--batch_size", "3")
     assert go(*flags, "--max_samples", "2", "--demo", "2") == 0
     found = settings(tmp_path, "icl")
-    assert found["method"] == {"name": "icl", "demonstrations": 1, "tool_format": "full"}
+    assert found["method"] == {
+        "name": "icl",
+        "demonstrations": 1,
+        "tool_format": "full",
+        "instruction": INSTRUCTION,
+    }
     assert found["evaluation"]["batch_size"] == 3
     assert found["evaluation"]["max_examples"] == 2
     assert len(read_json(tmp_path / "results/e/icl/scores/row1_tools1-2.json")["example_ids"]) == 2
@@ -34,8 +40,23 @@ def test_icl_with_demonstrations(go: Go, tmp_path: Path) -> None:
 
 def test_rag_with_an_output_of_all_answers(go: Go, tmp_path: Path) -> None:
     output = tmp_path / "new" / "icl_results.json"
-    assert go("--use_rag", "--retrieval_k", "2", "--output", str(output)) == 0
-    assert settings(tmp_path, "rag")["method"]["k"] == 2
+    assert (
+        go(
+            "--use_rag",
+            "--retrieval_k",
+            "2",
+            "--output",
+            str(output),
+            "--demonstrations",
+            "1",
+            "--instruction",
+            "Use tools.",
+        )
+        == 0
+    )
+    method = settings(tmp_path, "rag")["method"]
+    assert (method["k"], method["demonstrations"]) == (2, 1)
+    assert method["instruction"] == "Use tools."
     written = read_json(output)
     assert written["status"] == "finished"
     assert written["matrices"]["tool_f1"]["tools1-2"]
@@ -63,7 +84,6 @@ def test_a_test_file_alone_is_asked_as_in_the_seed(
     [
         (("--retrieval_k", "5"), "--retrieval_k has no effect without --use_rag: leave it out"),
         (("--retriever", "dense"), "--retriever has no effect without --use_rag"),
-        (("--use_rag", "--demonstrations", "1"), "--demonstrations has no effect with --use_rag"),
         (("--use_rag", "--retriever", "bm52"), "unknown retriever 'bm52'; did you mean 'bm25'?"),
         (("--use_rag", "--retrieval_k", "0"), "k is 0; it must be 1 or more"),
         (("--demonstrations", "-1"), "demonstrations is -1; it must be 0 or more"),

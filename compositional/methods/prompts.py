@@ -12,8 +12,8 @@ from compositional.tasks.types import Example, Prediction, Skill
 from compositional.training.batching import TokenSequence
 
 INSTRUCTION = (
-    "Answer the request with function calls, one JSON object a line, and nothing else. "
-    'Each line has this form: {"name": "function_name", "arguments": {"parameter": "value"}}'
+    "Answer the request with tool calls in JSON, one object a line, and nothing else. "
+    'Each line has this form: {"name": "tool_name", "arguments": {"parameter": "value"}}'
 )
 TOOL_FORMATS = ("compact", "full")
 
@@ -50,20 +50,27 @@ def describe_tool(skill: Skill, tool_format: str) -> str:
     return f"- {skill.name}({parameters}): {sentence}."
 
 
-def request(
+def request_ids(
+    model: LanguageModel,
     query: str,
+    instruction: str,
     skills: Sequence[Skill] = (),
     demonstrations: Sequence[Example] = (),
     tool_format: str = "compact",
-) -> str:
-    """Return the user message of zero-shot, ICL and RAG: instruction, tools, examples, query."""
-    parts = [INSTRUCTION]
+) -> list[int]:
+    """Return the prompt of zero-shot, ICL and RAG.
+
+    Instruction and tools open the first message; demonstrations are earlier turns of the
+    conversation, each answered as the query should be.
+    """
+    head = f"{instruction}\n\n"
     if skills:
         lines = "\n".join(describe_tool(skill, tool_format) for skill in skills)
-        parts.append(f"Functions:\n{lines}")
-    parts += [f"Request: {d.query}\n{call_lines(d)}" for d in demonstrations]
-    parts.append(f"Request: {query}")
-    return "\n\n".join(parts)
+        head += f"Tools:\n{lines}\n\n"
+    said = [*(demonstration.query for demonstration in demonstrations), query]
+    said[0] = head + said[0]
+    turns = zip(said, map(call_lines, demonstrations), strict=False)
+    return model.chat.prompt_ids(said[-1], turns=list(turns))
 
 
 def asked(benchmark: Benchmark) -> list[Example]:

@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compositional.errors import ConfigError
-from compositional.files import canonical_json
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import asked, check_tool_format, request, text_predictions
+from compositional.methods.prompts import (
+    INSTRUCTION,
+    asked,
+    check_tool_format,
+    request_ids,
+    text_predictions,
+)
 from compositional.methods.retrieval import build_retriever, check_retriever
+from compositional.methods.toolbox import Toolbox
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -24,13 +30,17 @@ class RagConfig:
         retriever: `bm25` or `dense`.
         k: Tools in the prompt.
         dense_model: Hub id or folder of the dense retriever; empty for all-MiniLM-L6-v2.
+        demonstrations: Training rows of each of these tools that stand there as well.
         tool_format: `compact` (name, first sentence, parameter names) or `full` (JSON Schema).
+        instruction: What stands before the tools.
     """
 
     retriever: str = "bm25"
     k: int = 3
     dense_model: str = ""
+    demonstrations: int = 0
     tool_format: str = "compact"
+    instruction: str = INSTRUCTION
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Rag":
         """Build the method; the prompts with all rounds' tools taught must fit the window."""
@@ -39,7 +49,8 @@ class RagConfig:
         if self.k < 1:
             raise ConfigError(f"k is {self.k}; it must be 1 or more")
         last = Rag(self, model)
-        last.skills = [skill for round_ in benchmark.rounds for skill in round_.skills]
+        for round_ in benchmark.rounds:
+            last.toolbox.take(round_)
         examples = asked(benchmark)
         for example, prompt in zip(examples, last.prompts(examples), strict=True):
             model.check_fits(len(prompt), 0, f"RAG's prompt of example {example.id}")
@@ -54,26 +65,33 @@ class Rag:
     def __init__(self, config: RagConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        self.skills: list[Skill] = []
+        self.toolbox = Toolbox(config.demonstrations)
 
     def learn(self, round_: Round, run: RunContext) -> None:
         """Remember the round's tools."""
-        self.skills.extend(round_.skills)
-        kept = len(canonical_json(self.state_dict().metadata).encode())
-        run.budget.buffer_bytes = max(run.budget.buffer_bytes, kept)
+        self.toolbox.learn(round_, run)
 
     def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
-        """Return the prompts, each with the tools retrieved for its query."""
+        """Return the prompts, each with the tools retrieved for its query, the best one last.
+
+        A small model picks most readily what stands next to the query.
+        """
+        config, toolbox = self.config, self.toolbox
         found: list[list[Skill]] = [[] for _ in examples]
-        if self.skills:
-            config = self.config
-            retriever = build_retriever(config.retriever, self.skills, config.dense_model)
-            found = [retriever.top(example.query, config.k) for example in examples]
-        texts = [
-            request(example.query, tools, tool_format=self.config.tool_format)
-            for example, tools in zip(examples, found, strict=True)
+        if toolbox.skills:
+            retriever = build_retriever(config.retriever, toolbox.skills, config.dense_model)
+            found = [retriever.top(example.query, config.k)[::-1] for example in examples]
+        return [
+            request_ids(
+                self.model,
+                example.query,
+                config.instruction,
+                skills,
+                toolbox.demonstrations(skills),
+                config.tool_format,
+            )
+            for example, skills in zip(examples, found, strict=True)
         ]
-        return [self.model.chat.prompt_ids(text) for text in texts]
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer with the retrieved tools in the prompt."""
@@ -81,9 +99,9 @@ class Rag:
         return text_predictions(self.model, generate(self.model, prompts, run, "answers"))
 
     def state_dict(self) -> State:
-        """Return the tools."""
-        return State({}, {"skills": [[s.name, s.description, s.parameters] for s in self.skills]})
+        """Return the tools and the demonstrations."""
+        return self.toolbox.state_dict()
 
     def load_state_dict(self, state: State) -> None:
-        """Restore the tools."""
-        self.skills = [Skill(*fields) for fields in state.metadata["skills"]]
+        """Restore the tools and the demonstrations."""
+        self.toolbox.load_state_dict(state)

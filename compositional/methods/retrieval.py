@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from rank_bm25 import BM25Okapi
+from rank_bm25 import BM25Plus
 
 from compositional.errors import check_choice
+from compositional.models.quiet import quiet_transformers
 from compositional.packages import minilm_folder
 from compositional.tasks.types import Skill
 
@@ -49,11 +50,13 @@ def tool_text(skill: Skill) -> str:
 def words(text: str) -> list[str]:
     """Return a text's words in lower case, names split at `_`, `.` and capitals."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    return re.findall(r"[a-z0-9]+", spaced.lower())
+    return re.findall(r"[^\W_]+", spaced.lower())
 
 
 class Bm25Retriever:
-    """BM25 (Robertson and Zaragoza 2009) over the tools' words.
+    """BM25+ (Lv and Zhai 2011) over the tools' words.
+
+    Its inverse document frequency stays above 0 where few tools share many words.
 
     Args:
         skills: The tools.
@@ -61,7 +64,7 @@ class Bm25Retriever:
 
     def __init__(self, skills: Sequence[Skill]) -> None:
         self.skills = list(skills)
-        self._index = BM25Okapi([words(tool_text(skill)) for skill in skills])
+        self._index = BM25Plus([words(tool_text(skill)) for skill in skills])
 
     def top(self, query: str, k: int) -> list[Skill]:
         """Return the k best tools."""
@@ -80,7 +83,8 @@ class DenseRetriever:
         from sentence_transformers import SentenceTransformer
 
         self.skills = list(skills)
-        self._encoder = SentenceTransformer(model or str(minilm_folder()), device="cpu")
+        with quiet_transformers():
+            self._encoder = SentenceTransformer(model or str(minilm_folder()), device="cpu")
         texts = [tool_text(skill) for skill in skills]
         self._matrix = self._encoder.encode(
             texts, normalize_embeddings=True, show_progress_bar=False

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import asked, request, text_predictions
+from compositional.methods.prompts import INSTRUCTION, asked, request_ids, text_predictions
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -15,14 +15,21 @@ from compositional.tasks.types import Example, Prediction, Round
 
 @dataclass(frozen=True)
 class ZeroShotConfig:
-    """Zero-shot; it has no settings."""
+    """Zero-shot.
+
+    Attributes:
+        instruction: What stands before the query.
+    """
+
+    instruction: str = INSTRUCTION
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "ZeroShot":
         """Build the method; every prompt must fit the model's window."""
+        method = ZeroShot(self, model)
         for example in asked(benchmark):
-            num_tokens = len(model.chat.prompt_ids(request(example.query)))
+            num_tokens = len(method.prompt(example))
             model.check_fits(num_tokens, 0, f"the prompt of example {example.id}")
-        return ZeroShot(model)
+        return method
 
 
 class ZeroShot:
@@ -30,15 +37,20 @@ class ZeroShot:
 
     traits = Traits()
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, config: ZeroShotConfig, model: LanguageModel) -> None:
+        self.config = config
         self.model = model
 
     def learn(self, round_: Round, run: RunContext) -> None:
         """Learn nothing."""
 
+    def prompt(self, example: Example) -> list[int]:
+        """Return the prompt of an example."""
+        return request_ids(self.model, example.query, self.config.instruction)
+
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the instruction and the query."""
-        prompts = [self.model.chat.prompt_ids(request(example.query)) for example in examples]
+        prompts = [self.prompt(example) for example in examples]
         return text_predictions(self.model, generate(self.model, prompts, run, "answers"))
 
     def state_dict(self) -> State:

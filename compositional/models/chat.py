@@ -4,6 +4,8 @@ A prompt and its target are tokenised apart, so where one ends and the other beg
 on what stands there: prompt ids, target ids and `end_id` are concatenated.
 """
 
+from collections.abc import Sequence
+
 from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
@@ -12,13 +14,16 @@ from compositional.errors import ModelError
 # Some templates print today's date. A run that is resumed tomorrow must see the same prompts.
 _FIXED_DATE = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
 _PROBE = "COMPOSITIONAL"
+Turn = tuple[str, str]
+"""What the user said and what the assistant answered."""
 
 
 class ChatTemplate:
     """Turns queries into prompts.
 
     Where the tokenizer has no chat template, a prompt is the system message and an empty line (if
-    there is one), the query, and a newline, after the tokenizer's own beginning-of-text token.
+    there is one), each earlier turn on lines of its own with an empty line behind, the query, and a
+    newline, after the tokenizer's own beginning-of-text token.
 
     Attributes:
         tokenizer: The tokenizer.
@@ -44,7 +49,9 @@ class ChatTemplate:
         self.end_id = self._find_end_id()
         self.pad_id = self.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
-    def prompt_ids(self, query: str, system: str | None = None) -> list[int]:
+    def prompt_ids(
+        self, query: str, system: str | None = None, turns: Sequence[Turn] = ()
+    ) -> list[int]:
         """Return the tokens of a prompt, up to where the assistant's answer begins.
 
         Args:
@@ -52,28 +59,36 @@ class ChatTemplate:
             system: System message; None for the usual one. An empty one is passed on as such
                 (some templates put words of their own where none is given), unless the template
                 takes no system message at all.
+            turns: What was said and answered before.
 
         Raises:
-            ModelError: If the template does not take a system message that is not empty.
+            ModelError: If the template does not take a system message that is not empty, or drops
+                earlier turns.
         """
         system = self.system_message if system is None else system
         if self._template is None:
             head = f"{system}\n\n" if system else ""
-            return self._begin_ids() + self.target_ids(f"{head}{query}\n")
-        return self.target_ids(self._render(query, system, answer=None))
+            before = "".join(f"{said}\n{answered}\n\n" for said, answered in turns)
+            return self._begin_ids() + self.target_ids(f"{head}{before}{query}\n")
+        messages = [message for turn in turns for message in _messages(*turn)]
+        text = self._render([*messages, *_messages(query)], system)
+        if not all(part.strip() in text for turn in turns for part in turn):
+            raise ModelError(
+                "the model's chat template drops earlier turns of a conversation: use no "
+                "demonstrations"
+            )
+        return self.target_ids(text)
 
     def target_ids(self, text: str) -> list[int]:
         """Return the tokens of a text on its own, without any that the tokenizer would add."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _render(self, query: str, system: str, answer: str | None) -> str:
-        """Return a conversation as text; without an answer, it ends where one is due."""
-        messages = [{"role": "user", "content": query}]
-        if answer is not None:
-            messages.append({"role": "assistant", "content": answer})
+    def _render(self, messages: list[dict[str, str]], system: str) -> str:
+        """Return a conversation as text, up to an answer where the user spoke last."""
+        answer_is_due = messages[-1]["role"] == "user"
         try:
-            text = self._apply([{"role": "system", "content": system}, *messages], answer is None)
+            text = self._apply([{"role": "system", "content": system}, *messages], answer_is_due)
         except TemplateError as error:
             if system:
                 raise ModelError(
@@ -84,7 +99,7 @@ class ChatTemplate:
                 return text
             raise ModelError("the model's chat template drops the system message; leave it empty")
         try:
-            return self._apply(messages, answer is None)
+            return self._apply(messages, answer_is_due)
         except TemplateError as error:
             raise ModelError(f"the model's chat template takes no plain query: {error}") from error
 
@@ -107,7 +122,7 @@ class ChatTemplate:
     def _find_end_id(self) -> int:
         """Return the first special token after an assistant's answer, else the tokenizer's end."""
         if self._template is not None:
-            text = self._render("", self.system_message, answer=_PROBE)
+            text = self._render(_messages("", _PROBE), self.system_message)
             tail = self.target_ids(text.rpartition(_PROBE)[2])
             special = set(self.tokenizer.all_special_ids) | {
                 id_ for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special
@@ -120,3 +135,9 @@ class ChatTemplate:
             raise ModelError("the tokenizer names no token that ends an answer (eos_token)")
         assert isinstance(end, int)
         return end
+
+
+def _messages(said: str, answered: str | None = None) -> list[dict[str, str]]:
+    """Return a turn as the messages that templates take; without an answer, the user's alone."""
+    messages = [{"role": "user", "content": said}]
+    return messages if answered is None else [*messages, {"role": "assistant", "content": answered}]

@@ -8,8 +8,6 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +19,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging
 
 from compositional.errors import ModelError
 from compositional.files import sha256_file, sha256_text
+from compositional.models.quiet import quiet_transformers
 from compositional.packages import SMOLLM2, cached_folder, smollm2_gguf
 
 DEFAULT_MODEL = "smollm2"
@@ -92,7 +90,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
     dtype = _dtype(config.dtype, device)
     folder = _model_folder(config)
     digest = _weights_sha256(folder, config.name)
-    with _quiet_transformers():
+    with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model: Any = AutoModelForCausalLM.from_pretrained(
@@ -199,7 +197,7 @@ def _convert_gguf(gguf: Path, folder: Path) -> None:
     """
     print(f"Converting {gguf.name} to safetensors (once)", file=sys.stderr, flush=True)
     source = {"gguf_file": gguf.name, "trust_remote_code": False}
-    with _quiet_transformers():
+    with quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **source)
             quantized = AutoModelForCausalLM.from_pretrained(
@@ -237,21 +235,6 @@ def _files_sha256(files: list[Path]) -> str:
     if len(files) == 1:
         return sha256_file(files[0])
     return sha256_text(json.dumps([[file.name, sha256_file(file)] for file in files]))
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence transformers' progress bars and notes for a while; its errors are raised anyway."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _line(error: Exception) -> str:

@@ -5,12 +5,11 @@ import pytest
 from compositional.errors import ConfigError
 from compositional.generation.answers import Answer
 from compositional.methods.prompts import (
-    INSTRUCTION,
     asked,
     call_lines,
     check_tool_format,
     describe_tool,
-    request,
+    request_ids,
     text_predictions,
     text_sequence,
     trained_or_asked,
@@ -58,13 +57,26 @@ def test_an_unknown_format_is_an_error() -> None:
         check_tool_format("compac")
 
 
-def test_the_request_names_nothing_but_what_it_is_given() -> None:
-    assert request("play") == f"{INSTRUCTION}\n\nRequest: play"
-    demonstration = example(1, ("get_time",), 5)
-    assert request("play", [FIND], [demonstration]) == (
-        f"{INSTRUCTION}\n\nFunctions:\n- shop.find(name, size): Find a thing, quickly.\n\n"
-        'Request: get time x5\n{"name": "get_time", "arguments": {"what": "x5"}}\n\n'
-        "Request: play"
+def test_a_request_is_the_instruction_the_tools_and_the_query(toy) -> None:
+    model = LanguageModel(toy)
+    assert request_ids(model, "play", "Do.") == model.chat.prompt_ids("Do.\n\nplay")
+    assert request_ids(model, "play", "Do.", [FIND]) == model.chat.prompt_ids(
+        "Do.\n\nTools:\n- shop.find(name, size): Find a thing, quickly.\n\nplay"
+    )
+
+
+def test_demonstrations_are_earlier_turns(toy) -> None:
+    model = LanguageModel(toy)
+    shown = [example(1, ("get_time",), 5), example(1, ("set_alarm",), 6)]
+    assert request_ids(model, "play", "Do.", [FIND], shown) == model.chat.prompt_ids(
+        "play",
+        turns=[
+            (
+                "Do.\n\nTools:\n- shop.find(name, size): Find a thing, quickly.\n\nget time x5",
+                '{"name": "get_time", "arguments": {"what": "x5"}}',
+            ),
+            ("set alarm x6", '{"name": "set_alarm", "arguments": {"what": "x6"}}'),
+        ],
     )
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from compositional.errors import ConfigError, ModelError
-from compositional.methods.prompts import request
+from compositional.methods.prompts import INSTRUCTION, call_lines, request_ids
 from compositional.methods.rag import Rag, RagConfig
 from compositional.methods.retrieval import Bm25Retriever
 from compositional.models.language_model import LanguageModel
@@ -27,7 +27,7 @@ def texts(method: Rag) -> list[str]:
 
 
 def test_before_anything_is_taught_it_is_zero_shot(model) -> None:
-    expected = [model.chat.prompt_ids(request(query.query)) for query in QUERIES]
+    expected = [request_ids(model, query.query, INSTRUCTION) for query in QUERIES]
     assert build(model).prompts(QUERIES) == expected
 
 
@@ -37,14 +37,14 @@ def test_the_prompt_holds_the_k_best_of_the_tools_taught_so_far(model) -> None:
         for index in (1, 2, 3):
             method.learn(toy_round(index), toy_context())
             taught = [name for names in NAMES[:index] for name in names]
-            retriever = Bm25Retriever(method.skills)
+            retriever = Bm25Retriever(method.toolbox.skills)
             for query, text in zip(QUERIES, texts(method), strict=True):
                 found = [skill.name for skill in retriever.top(query.query, k)]
                 shown = [name for names in NAMES for name in names if f"- {name}(" in text]
                 assert set(shown) == set(found) <= set(taught)
                 assert len(shown) == min(k, len(taught))
                 places = [text.index(f"- {name}(") for name in found]
-                assert places == sorted(places)  # best first
+                assert places == sorted(places, reverse=True)  # the best stands last
 
 
 def test_bm25_picks_the_tool_that_is_asked_for(model) -> None:
@@ -52,6 +52,20 @@ def test_bm25_picks_the_tool_that_is_asked_for(model) -> None:
     for index in (1, 2, 3):
         method.learn(toy_round(index), toy_context())
     assert ["play_song(" in texts(method)[0], "turn_off(" in texts(method)[1]] == [True, True]
+
+
+def test_the_tools_found_bring_their_demonstrations(model) -> None:
+    method = build(model, k=1, demonstrations=1)
+    for index in (1, 2, 3):
+        method.learn(toy_round(index), toy_context())
+    song, light = texts(method)
+    row = toy_round(2).train[0]
+    turn = (
+        f"{row.query}<|im_end|>\n<|im_start|>assistant\n{call_lines(row)}<|im_end|>\n"
+        "<|im_start|>user\nplay a song<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert song.endswith(turn)
+    assert song.count("assistant\n") == light.count("assistant\n") == 2
 
 
 def test_full_descriptions(model) -> None:
@@ -80,6 +94,7 @@ def test_every_prompt_must_fit_the_window(toy) -> None:
     ("settings", "message"),
     [
         ({"k": 0}, "k is 0"),
+        ({"demonstrations": -1}, "demonstrations is -1"),
         ({"retriever": "dens"}, "did you mean 'dense'"),
         ({"tool_format": "long"}, "unknown tool format"),
     ],

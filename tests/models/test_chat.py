@@ -21,6 +21,34 @@ def test_chatml_says_explicitly_that_there_is_no_system_message() -> None:
     assert chat.pad_id == chat.end_id
 
 
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        (
+            "chatml",
+            "<|im_start|>system\n<|im_end|>\n<|im_start|>user\none<|im_end|>\n"
+            "<|im_start|>assistant\n1<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n"
+            "<|im_start|>assistant\n",
+        ),
+        (
+            "gemma",
+            "<bos><start_of_turn>user\none<end_of_turn>\n<start_of_turn>model\n1<end_of_turn>\n"
+            "<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\n",
+        ),
+    ],
+)
+def test_earlier_turns_stand_before_the_query(style, expected) -> None:
+    chat = ChatTemplate(toy_tokenizer(style))
+    assert chat.tokenizer.decode(chat.prompt_ids("hi", turns=[("one", "1")])) == expected
+
+
+def test_a_template_that_drops_earlier_turns_is_refused() -> None:
+    tokenizer = toy_tokenizer("chatml")
+    tokenizer.chat_template = "{{ messages[-1]['content'] }}<|im_end|>"
+    with pytest.raises(ModelError, match="drops earlier turns"):
+        ChatTemplate(tokenizer).prompt_ids("hi", turns=[("one", "1")])
+
+
 def test_the_usual_system_message_can_be_set_and_overridden() -> None:
     chat = ChatTemplate(toy_tokenizer("chatml"), system_message="Be brief")
     assert "system\nBe brief<|im_end|>" in rendered(chat, "hi")
@@ -80,6 +108,8 @@ def test_without_a_template_the_query_stands_on_a_line() -> None:
     chat = ChatTemplate(tokenizer)
     assert rendered(chat, "hi") == "hi\n"
     assert rendered(chat, "hi", "Be brief") == "Be brief\n\nhi\n"
+    ids = chat.prompt_ids("hi", "Be brief", [("one", "1")])
+    assert chat.tokenizer.decode(ids) == "Be brief\n\none\n1\n\nhi\n"
     assert chat.end_id == tokenizer.eos_token_id
 
 
