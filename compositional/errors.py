@@ -5,6 +5,7 @@ Every error here is shown as one line on standard error, and the command exits w
 """
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -44,6 +45,21 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
     allowed = list(choices)
     if value not in allowed:
         raise ConfigError(f"unknown {what} {value!r}; {did_you_mean(value, allowed)}")
+
+
+def check_at_least(what: str, value: float | None, least: int) -> None:
+    """Refuse a number that is too small, or not finite; None passes.
+
+    Args:
+        what: The number's name.
+        value: What the user wrote.
+        least: The smallest that is allowed.
+
+    Raises:
+        ConfigError: With the number and what is allowed.
+    """
+    if value is not None and not least <= value < math.inf:
+        raise ConfigError(f"{what} is {value}; it must be {least} or more")
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from compositional.errors import CompositionalError, DataError
+
+_ITEM = re.compile(r"[^\s,]")
 
 
 def canonical_json(value: Any) -> str:
@@ -108,3 +111,34 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}: line {number}: not JSON: {error.msg}") from error
     return rows
+
+
+def read_json_list(path: Path) -> list[tuple[str, Any]]:
+    """Read a JSON file that holds a list.
+
+    Returns:
+        Pairs of place, such as `line 12 (record 2)`, and item.
+
+    Raises:
+        DataError: If the file is missing, is not JSON or holds no list; with its path and place.
+    """
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise DataError(f"{path}: must hold a list of records, not {type(items).__name__}")
+    places = _places_of_items(path.read_text(encoding="utf-8"), len(items))
+    return list(zip(places, items, strict=True))
+
+
+def _places_of_items(text: str, num_items: int) -> Iterator[str]:
+    """Yield where each item of a JSON list stands in its text."""
+    decoder = json.JSONDecoder()
+    end = text.index("[") + 1
+    line = text.count("\n", 0, end) + 1
+    for number in range(1, num_items + 1):
+        begin = _ITEM.search(text, end)
+        assert begin is not None, "the text holds so many items"
+        line += text.count("\n", end, begin.start())
+        yield f"line {line} (record {number})"
+        _, stop = decoder.raw_decode(text, begin.start())
+        line += text.count("\n", begin.start(), stop)
+        end = stop

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from compositional.errors import ConfigError, check_choice
+from compositional.errors import ConfigError, check_at_least, check_choice
 
 SPLITS = ("test", "validation")
 SCHEDULERS = ("linear", "constant")
@@ -31,13 +31,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that no training can have."""
-        if self.batch_size < 1:
-            raise ConfigError(f"training.batch_size is {self.batch_size}; it must be 1 or more")
+        check_at_least("training.batch_size", self.batch_size, 1)
         if not 0 <= self.warmup_ratio <= 1:
             raise ConfigError(f"warmup_ratio is {self.warmup_ratio}; it must be from 0 to 1")
         for name in ("max_grad_norm", "checkpoint_seconds"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+            check_at_least(name, getattr(self, name), 0)
         check_choice("scheduler", self.scheduler, SCHEDULERS)
 
 
@@ -73,6 +71,4 @@ class EvaluationConfig:
         """Refuse values that no evaluation can have."""
         check_choice("split", self.split, SPLITS)
         for name in ("max_new_tokens", "batch_size", "max_examples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"evaluation.{name} is {value}; it must be 1 or more")
+            check_at_least(f"evaluation.{name}", getattr(self, name), 1)

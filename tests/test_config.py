@@ -153,6 +153,7 @@ def test_empty_sections_are_defaults() -> None:
 
 
 OTHER: dict[str, Any] = {
+    "method.instruction": "Call tools.",
     "seed": 43,
     "model.name": "owner/name",
     "model.revision": "main",

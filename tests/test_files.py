@@ -16,6 +16,7 @@ from compositional.files import (
     canonical_json,
     read_json,
     read_json_lines,
+    read_json_list,
     sha256_file,
     sha256_text,
     write_json,
@@ -189,3 +190,27 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path) -> None:
     """Other separators that `splitlines` knows are legal inside a JSON string."""
     (tmp_path / "f").write_text('"a\u2028b"\n\n  \n"\x85"\r\n')
     assert read_json_lines(tmp_path / "f") == [(1, "a\u2028b"), (4, "\x85")]
+
+
+@given(st.lists(JSON), st.sampled_from([None, 0, 2]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_items_of_a_list_come_back_in_order(tmp_path, items, indent) -> None:
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps(items, indent=indent, ensure_ascii=False), encoding="utf-8")
+    found = read_json_list(path)
+    assert [item for _, item in found] == items
+    numbers = range(1, len(items) + 1)
+    ends = [place.endswith(f"(record {n})") for n, (place, _) in zip(numbers, found, strict=True)]
+    assert all(ends)
+
+
+def test_items_of_a_list_are_placed_by_the_line_they_begin_on(tmp_path) -> None:
+    path = tmp_path / "list.json"
+    path.write_text('\n[ {"a": "[,\\n"}, 5\n\n , [\n1,\n2] , "x"]\n', encoding="utf-8")
+    places = [place for place, _ in read_json_list(path)]
+    assert places == [
+        "line 2 (record 1)", "line 2 (record 2)", "line 4 (record 3)", "line 6 (record 4)",
+    ]  # fmt: skip
+    path.write_text('{"a": []}', encoding="utf-8")
+    with pytest.raises(DataError, match="must hold a list of records, not dict"):
+        read_json_list(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compositional.errors import ConfigError
+from compositional.errors import check_at_least
 
 if TYPE_CHECKING:  # imported where a run begins: help and wrong flags need no model library
     from compositional.config import RunConfig
@@ -189,8 +189,7 @@ def run_flags(flags: CommonFlags, config: "RunConfig") -> int:
     from compositional.logs import log_to
     from compositional.plan import print_plan
 
-    if flags.demo < 0:
-        raise ConfigError(f"--demo is {flags.demo}; it must be 0 or more")
+    check_at_least("--demo", flags.demo, 0)
     if flags.dry_run:
         print_plan([config])
         return 0

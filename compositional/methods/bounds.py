@@ -9,6 +9,7 @@ learning gap.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from compositional.errors import ConfigError
 from compositional.methods.base import Method, MethodConfig
 from compositional.methods.stored import stored_bytes
 from compositional.models.language_model import LanguageModel
@@ -31,7 +32,13 @@ class JointConfig:
     of: MethodConfig
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Joint":
-        """Build the bound around its method."""
+        """Build the bound around its method; all rounds must have the same number of epochs."""
+        epochs = sorted({round_.epochs for round_ in benchmark.rounds})
+        if len(epochs) > 1:
+            raise ConfigError(
+                f"joint trains the rows of all rounds together, but rounds have {epochs} epochs: "
+                "give every round the same number"
+            )
         return Joint(self.of.build(model, benchmark), benchmark.rounds)
 
 

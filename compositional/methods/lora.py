@@ -8,7 +8,7 @@ baseline of continual learning: a reservoir of past rows, an exact share of ever
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compositional.errors import check_choice
+from compositional.errors import check_at_least, check_choice
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
 from compositional.methods.prompts import text_predictions, text_sequence, trained_or_asked
@@ -51,6 +51,8 @@ class LoraConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Lora":
         """Build the method; every training row must fit the model's window."""
+        for name in ("lr", "weight_decay"):
+            check_at_least(name, getattr(self, name), 0)
         check_choice("between_rounds", self.between_rounds, BETWEEN_ROUNDS)
         exact_ratio(self.replay_ratio)
         for example in trained_or_asked(benchmark):

@@ -9,7 +9,7 @@ which the backbone is frozen or merged for good (algorithm 1).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compositional.errors import ConfigError, check_choice
+from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
@@ -69,6 +69,8 @@ class MemoryTokensConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "MemoryTokens":
         """Build the method; every training row must fit the model's window."""
+        for name in ("lr", "lora_lr", "lora_weight_decay"):
+            check_at_least(name, getattr(self, name), 0)
         for name, choices in (
             ("init", INITS),
             ("adaptation", ADAPTATIONS),

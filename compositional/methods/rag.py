@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compositional.errors import ConfigError
+from compositional.errors import check_at_least
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
 from compositional.methods.prompts import (
@@ -46,8 +46,7 @@ class RagConfig:
         """Build the method; the prompts with all rounds' tools taught must fit the window."""
         check_retriever(self.retriever)
         check_tool_format(self.tool_format)
-        if self.k < 1:
-            raise ConfigError(f"k is {self.k}; it must be 1 or more")
+        check_at_least("k", self.k, 1)
         last = Rag(self, model)
         for round_ in benchmark.rounds:
             last.toolbox.take(round_)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from compositional.errors import ConfigError
+from compositional.errors import check_at_least
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.training.batching import TokenSequence, collate
@@ -36,11 +36,9 @@ class RehearsalSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that no rehearsal can have."""
-        if self.vectors_per_round < 0 or self.vectors_per_step < 1 or self.weight < 0:
-            raise ConfigError(
-                f"rehearsal has {self.vectors_per_round} vectors a round, {self.vectors_per_step} "
-                f"a step and weight {self.weight}; allowed: 0 or more, 1 or more, 0 or more"
-            )
+        check_at_least("rehearsal.vectors_per_round", self.vectors_per_round, 0)
+        check_at_least("rehearsal.vectors_per_step", self.vectors_per_step, 1)
+        check_at_least("rehearsal.weight", self.weight, 0)
 
 
 class RoutingMemory:

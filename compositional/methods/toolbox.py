@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compositional.errors import ConfigError
+from compositional.errors import check_at_least
 from compositional.files import canonical_json
 from compositional.methods.stored import example_from_json, example_to_json
 from compositional.run_context import RunContext
@@ -18,12 +18,11 @@ class Toolbox:
         num_demonstrations: How many one-call training rows of each tool are kept, the first ones.
 
     Raises:
-        ConfigError: If the number is negative.
+        ConfigError: If that is below 0.
     """
 
     def __init__(self, num_demonstrations: int) -> None:
-        if num_demonstrations < 0:
-            raise ConfigError(f"demonstrations is {num_demonstrations}; it must be 0 or more")
+        check_at_least("demonstrations", num_demonstrations, 0)
         self.num_demonstrations = num_demonstrations
         self.skills: list[Skill] = []
         self.rows: dict[str, list[Example]] = {}

@@ -4,6 +4,7 @@ What was merged is kept as its matrices and merged again at load, in order, so a
 trained tensors only and no backbone weight.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from compositional.errors import ConfigError
+from compositional.errors import ConfigError, check_at_least
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that no adapter can have."""
-        if self.rank < 1:
-            raise ConfigError(f"the LoRA rank is {self.rank}; it must be 1 or more")
+        check_at_least("the LoRA rank", self.rank, 1)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"the LoRA dropout is {self.dropout}; it must be in [0, 1)")
 
@@ -79,7 +79,9 @@ class LoraStack:
             raise RuntimeError("an adapter is attached already")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self._peft = get_peft_model(self.model, self._peft_config())
+            with warnings.catch_warnings():  # peft asks transformers for a name of old
+                warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+                self._peft = get_peft_model(self.model, self._peft_config())
         self.freeze()
 
     def _peft_config(self) -> PeftLoraConfig:

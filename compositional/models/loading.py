@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from compositional.errors import ModelError
+from compositional.errors import ModelError, check_at_least
 from compositional.files import sha256_file, sha256_text
 from compositional.models.quiet import quiet_transformers
 from compositional.packages import SMOLLM2, cached_folder, smollm2_gguf
@@ -51,6 +51,10 @@ class ModelConfig:
     device: str = "auto"
     system_message: str = ""
     max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a length that no sequence can have."""
+        check_at_least("max_length", self.max_length, 1)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ModelError(f"device '{name}' is none: choose auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ModelError(f"device '{name}' is not supported: choose auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(f"device '{name}' is not here; choose auto or cpu")
     return device

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compositional.errors import ConfigError
+from compositional.errors import ConfigError, check_at_least
 from compositional.tasks.ranges import (
     RoundPlan,
     ToolRange,
@@ -84,13 +84,13 @@ class DataConfig:
             ConfigError: On the first of them.
         """
         for name in ("samples_per_tool", "train_size", "test_size", "epochs"):
-            _check_at_least(1, name, getattr(self, name))
+            check_at_least(name, getattr(self, name), 1)
         for name in ("num_unanswerable", "num_mixed"):
-            _check_at_least(0, name, getattr(self, name))
+            check_at_least(name, getattr(self, name), 0)
         for split in ("train", "test"):
             name = f"{split}_max_function_calls"
             for calls in (getattr(self, name), *getattr(self, f"{name}_per_round")):
-                _check_at_least(1, name, calls)
+                check_at_least(name, calls, 1)
             _check_ratios(f"{split}_multi_tool_ratios", getattr(self, f"{split}_multi_tool_ratios"))
         if self.source is not None:
             SourceName(self.source, self.revision)
@@ -136,11 +136,6 @@ class DataConfig:
         for name in ("adaptation_tools", "num_unanswerable", "num_mixed"):
             if value := getattr(self, name):
                 raise ConfigError(f"{name} {value} needs training_rounds, such as 1-10:3,11-20:3")
-
-
-def _check_at_least(least: int, name: str, value: int | None) -> None:
-    if value is not None and value < least:
-        raise ConfigError(f"{name} is {value}: it must be {least} or more")
 
 
 def _check_ratios(name: str, ratios: Sequence[float]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compositional.errors import DataError
-from compositional.files import read_json, sha256_text
+from compositional.files import read_json, read_json_list, sha256_text
 from compositional.tasks.ranges import ToolRange
 from compositional.tasks.schema import tool_schema
 from compositional.tasks.types import Example, JsonObject, Skill, Step
@@ -98,17 +98,14 @@ def read_examples(path: Path, round_index: int | None) -> tuple[Example, ...]:
         The examples in the file's order; those without an id are named by their position.
 
     Raises:
-        DataError: If the file is missing or a record malformed; both are named.
+        DataError: If the file is missing or a row malformed; with its path and line.
     """
-    records = read_json(path)
-    if not isinstance(records, list):
-        raise DataError(f"{path}: must hold a list of records, not {type(records).__name__}")
     examples = []
-    for number, record in enumerate(records, start=1):
+    for number, (place, record) in enumerate(read_json_list(path), start=1):
         try:
             examples.append(_example(record, number, round_index))
         except ValueError as error:
-            raise DataError(f"{path}: record {number}: malformed row: {error}") from error
+            raise DataError(f"{path}: {place}: malformed row: {error}") from error
     return tuple(examples)
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from compositional.errors import ConfigError
+from compositional.errors import ConfigError, check_at_least
 from compositional.tasks.types import Example
 
 
@@ -22,8 +22,7 @@ class ReplayBuffer:
     """
 
     def __init__(self, capacity: int) -> None:
-        if capacity < 1:
-            raise ConfigError(f"the replay buffer's size is {capacity}; it must be 1 or more")
+        check_at_least("the replay buffer's size", capacity, 1)
         self.capacity = capacity
         self.examples: list[Example] = []
         self.num_offered = 0

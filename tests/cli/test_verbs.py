@@ -37,7 +37,7 @@ def test_run_then_report_then_publish(
         assert start in capsys.readouterr().out
     page = tmp_path / "page.html"
     assert main(["report", folder, "--output", str(page)]) == 0
-    assert page.read_text().lstrip().startswith("<!DOCTYPE html>")
+    assert page.read_text().startswith("<!DOCTYPE html>")
     assert main(["publish", folder, str(tmp_path / "kept")]) == 0
     assert main(["publish", folder, str(tmp_path / "kept")]) == 0
     assert f"kept in {tmp_path / 'kept'}: nothing new" in capsys.readouterr().out

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from compositional.errors import ConfigError
 from compositional.methods.base import Method, MethodConfig
 from compositional.methods.bounds import Joint, JointConfig, Oracle, OracleConfig
 from compositional.methods.icl import IclConfig
@@ -167,7 +168,7 @@ def test_bounds_of_a_method_without_gradients(toy_model_folder) -> None:
         for round_ in benchmark.rounds:
             method.learn(round_, run)
         method.answer(hidden(method, 2), run)
-        assert len(method.method.skills) == expected
+        assert len(method.method.toolbox.skills) == expected
 
 
 def test_states_are_not_shared_between_bounds_and_their_method(toy_model_folder) -> None:
@@ -181,3 +182,11 @@ def test_states_are_not_shared_between_bounds_and_their_method(toy_model_folder)
     oracle.answer(hidden(oracle, 1), run)
     now = oracle.state_dict().tensors
     assert all(torch.equal(now[name], tensor) for name, tensor in kept.items())
+
+
+def test_joint_refuses_rounds_of_different_epochs(toy_model_folder) -> None:
+    benchmark = toy_benchmark(2)
+    first, second = benchmark.rounds
+    uneven = replace(benchmark, rounds=(first, replace(second, epochs=first.epochs + 1)))
+    with pytest.raises(ConfigError, match="give every round the same number"):
+        JointConfig(LoraConfig()).build(language_model(toy_model_folder), uneven)

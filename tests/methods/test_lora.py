@@ -185,6 +185,7 @@ def test_it_can_learn_its_training_rows_by_heart(model) -> None:
     ("settings", "message"),
     [
         ({"between_rounds": "merged"}, "did you mean 'merge'"),
+        ({"lr": -1.0}, "lr is -1.0"),
         ({"replay_ratio": 1.0}, "replay ratio is 1.0"),
         ({"replay_buffer_size": 0}, "size is 0"),
         ({"adapter": LoraSettings(target_modules=("q",))}, "no linear layer 'q'"),

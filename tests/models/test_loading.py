@@ -214,7 +214,8 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("gpu", "is none: choose"), ("cuda:99", "not here")]
+    ("device", "message"),
+    [("gpu", "is none: choose"), ("meta", "is not supported: choose"), ("cuda:99", "not here")],
 )
 def test_devices_that_are_not_there(device: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):

@@ -229,7 +229,7 @@ def test_empty_and_missing_files_are_named(tmp_path: Path, split: str, folder: s
     with pytest.raises(DataError, match=rf"{path.name}: the {split}\w* set is empty"):
         prepare(config, 1)
     path.write_text('[{"user_input": "Do"}]')
-    with pytest.raises(DataError, match=rf"{path.name}: record 1: malformed row"):
+    with pytest.raises(DataError, match=rf"{path.name}: line \d+ \(record 1\): malformed row"):
         prepare(config, 1)
     path.unlink()
     with pytest.raises(DataError, match=rf"{path.name} is missing"):

@@ -79,7 +79,9 @@ def test_a_record_may_expect_no_call(tmp_path: Path) -> None:
 )
 def test_malformed_records_are_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     write_json(tmp_path / "a.json", [RECORD, RECORD | change])
-    with pytest.raises(DataError, match=rf"a.json: record 2: malformed row: .*{words}"):
+    with pytest.raises(
+        DataError, match=rf"a.json: line \d+ \(record 2\): malformed row: .*{words}"
+    ):
         read_examples(tmp_path / "a.json", 1)
 
 

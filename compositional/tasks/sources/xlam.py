@@ -12,8 +12,8 @@ from typing import Any
 from compositional.errors import DataError
 from compositional.files import (
     canonical_json,
-    read_json,
     read_json_lines,
+    read_json_list,
     sha256_file,
     sha256_text,
 )
@@ -21,7 +21,7 @@ from compositional.tasks.rows import Row, Source, xlam_row
 
 SUFFIXES = (".json", ".jsonl", ".parquet")
 Records = list[tuple[str, Any]]
-"""Records, each with its place: `line 3` or `record 3`, from 1."""
+"""Records, each with its place, such as `line 3` or `record 3`, from 1."""
 
 
 def read_file(path: Path) -> Source:
@@ -38,7 +38,7 @@ def read_file(path: Path) -> Source:
     if path.suffix == ".parquet":
         records = _read_parquet(path)
     elif path.suffix == ".json" and _begins_list(path):
-        records = _numbered(read_json(path))
+        records = read_json_list(path)
     else:
         records = [(f"line {number}", record) for number, record in read_json_lines(path)]
     rows = _rows(str(path), records)

@@ -61,7 +61,9 @@ def test_ids_are_kept_where_every_row_has_one_of_its_own(tmp_path: Path) -> None
     assert [r.id for r in read_file(_write(tmp_path / "c.jsonl", rows)).rows] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize(("name", "place"), [("a.jsonl", "line 4"), ("a.json", "record 3")])
+@pytest.mark.parametrize(
+    ("name", "place"), [("a.jsonl", "line 4"), ("a.json", r"line 1 \(record 3\)")]
+)
 def test_a_malformed_row_is_named(tmp_path: Path, name: str, place: str) -> None:
     rows = [record("One", "alpha"), record("Two", "alpha"), record("", "alpha")]
     path = tmp_path / name
