@@ -99,9 +99,10 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
 def _run_each(configs: Sequence[RunConfig], *, resume: bool, progress: bool) -> list[str]:
     """Run configs one after the other; return the names and reasons of those that failed."""
     failed = []
-    for config in configs:
+    for number, config in enumerate(configs, start=1):
+        title = f"{config.run} ({number} of {len(configs)})" if len(configs) > 1 else config.run
         try:
-            run(config, resume=resume, progress=progress)
+            run(config, resume=resume, progress=progress, title=title)
         except Exception as error:
             if len(configs) == 1:
                 raise

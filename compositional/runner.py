@@ -10,7 +10,7 @@ from compositional.checkpoints import Checkpoints
 from compositional.columns import columns_of
 from compositional.config import RunConfig
 from compositional.drift import DriftProbe
-from compositional.environment import describe_environment
+from compositional.environment import describe_environment, restart_peak_memory
 from compositional.errors import ConfigError, ResultsError
 from compositional.generation.answers import AnswerStore
 from compositional.identity import check_same_config, identity_of
@@ -65,13 +65,16 @@ def prepare_run(config: RunConfig) -> Prepared:
     return Prepared(benchmark, model, method)
 
 
-def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> RunFolder:
+def run(
+    config: RunConfig, *, resume: bool = False, progress: bool = True, title: str | None = None
+) -> RunFolder:
     """Run a config to its end.
 
     Args:
         config: The resolved config.
         resume: Whether a run that was started goes on; without it, one that stands is an error.
         progress: Whether progress is shown on standard error.
+        title: What progress lines begin with; None for the run's name.
 
     Returns:
         The folder of the finished run.
@@ -81,6 +84,7 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
     """
     with _held(config) as (folder, checkpoints):
         is_new = _check_free(config, folder, checkpoints, resume=resume)
+        restart_peak_memory()
         with _threads(None if is_new else folder.environment().get("threads")):
             prepared = prepare_run(config)
             identity = identity_of(config, prepared.model, prepared.benchmark)
@@ -93,7 +97,8 @@ def run(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Ru
                 folder.check_identity(identity)
                 checkpoints.claim(folder.result()["identity"])
                 folder.resume(config)
-            _teach(config, folder, checkpoints, prepared, progress=progress)
+            bars = Progress(config.run if title is None else title, enabled=progress)
+            _teach(config, folder, checkpoints, prepared, bars)
     return folder
 
 
@@ -157,8 +162,7 @@ def _teach(
     folder: RunFolder,
     checkpoints: Checkpoints,
     prepared: Prepared,
-    *,
-    progress: bool,
+    progress: Progress,
 ) -> None:
     """Run the loop; what goes wrong in it is written into the result before it is raised."""
     context = RunContext(
@@ -168,7 +172,7 @@ def _teach(
         evaluation=config.evaluation,
         slot=checkpoints.slot,
         answers=AnswerStore(folder.folder.parent / ".answers"),
-        progress=Progress(config.run, enabled=progress),
+        progress=progress,
     )
     folder.tracker = build_tracker(config)
     failed = True

@@ -110,8 +110,11 @@ def report(argv: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, help="results/<experiment>")
     parser.add_argument("--format", default="markdown", help="markdown, latex or csv")
     parser.add_argument("--output", type=Path, help="the page; default: report.html in the folder")
+    parser.add_argument(
+        "--published", type=Path, help="further finished runs, for example docs/results/x"
+    )
     known = parser.parse_args(argv)
-    write_report(known.folder, known.format, known.output)
+    write_report(known.folder, known.format, known.output, known.published)
     return 0
 
 

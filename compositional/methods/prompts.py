@@ -47,7 +47,7 @@ def describe_tool(skill: Skill, tool_format: str) -> str:
         return json.dumps(fields, ensure_ascii=False)
     sentence = skill.description.split(". ")[0].strip().rstrip(".")
     parameters = ", ".join(skill.parameters.get("properties", {}))
-    return f"- {skill.name}({parameters}): {sentence}."
+    return f"- {skill.name}({parameters})" + (f": {sentence}." if sentence else "")
 
 
 def request_ids(

@@ -28,7 +28,7 @@ class Cost:
         counters: The budget by name.
         learning_seconds: In all lessons; None where no time was kept.
         answering_seconds: In all cells; None where no time was kept.
-        peak_memory_bytes: The most that the process had held by the end of the run; None where
+        peak_memory_bytes: The most that the process held during the run; None where
             it was not kept.
         num_cells: Cells with a time.
         reused: Names of the cells in which no answer was generated anew.
@@ -104,8 +104,8 @@ def costs_table(costs: Sequence[Cost]) -> Table:
 def _notes(costs: Sequence[Cost]) -> list[str]:
     notes = [
         "Rows: training rows seen, replayed ones included. Target tokens: those with a loss. "
-        "Peak memory: the most that the process had held by the end of the run; runs of one "
-        "process share it."
+        "Peak memory: the most that the process held during the run, what earlier runs of the "
+        "same process left included."
     ]
     reused = [cost for cost in costs if cost.reused]
     if reused:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def test_run_then_report_then_publish(
     assert main(["run", str(experiment), "--evaluation.batch_size", "3"]) == 0
     shown = capsys.readouterr()
     assert "zero: after round 2, tools3-4: tool F1" in shown.err
+    assert re.search(r"(icl|zero) \(1 of 2\) answers: +0%", shown.err)
     assert result(tmp_path, "icl")["status"] == result(tmp_path, "zero")["status"] == "finished"
     folder = str(tmp_path / "results" / "e")
     for table_format, start in (("markdown", "Matrices"), ("latex", "%"), ("csv", "run,method")):
@@ -41,6 +43,10 @@ def test_run_then_report_then_publish(
     assert main(["publish", folder, str(tmp_path / "kept")]) == 0
     assert main(["publish", folder, str(tmp_path / "kept")]) == 0
     assert f"kept in {tmp_path / 'kept'}: nothing new" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    with_kept = ["report", str(tmp_path / "empty"), "--published", str(tmp_path / "kept")]
+    assert main([*with_kept, "--format", "csv"]) == 0
+    assert "\nicl," in capsys.readouterr().out
 
 
 def test_one_run_one_method_another_experiment(experiment: Path, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_tools_are_described_in_two_ways() -> None:
     }
     one_sentence = Skill("f", "Do it.", {"type": "object", "properties": {}})
     assert describe_tool(one_sentence, "compact") == "- f(): Do it."
+    assert describe_tool(Skill("f", "", {}), "compact") == "- f()"
 
 
 def test_an_unknown_format_is_an_error() -> None:
