@@ -3,8 +3,6 @@
 import json
 from dataclasses import replace
 
-from compositional.models.language_model import LanguageModel
-from compositional.models.loading import LoadedModel
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
@@ -67,8 +65,3 @@ def toy_context(batch_size: int = 2, max_new_tokens: int = 8) -> RunContext:
         training=TrainingConfig(batch_size=batch_size),
         evaluation=EvaluationConfig(max_new_tokens=max_new_tokens, batch_size=2),
     )
-
-
-def language_model(loaded: LoadedModel) -> LanguageModel:
-    """The toy model as methods see it."""
-    return LanguageModel(loaded)

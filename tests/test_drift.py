@@ -9,14 +9,13 @@ from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rag import RagConfig
 from compositional.methods.zero_shot import ZeroShotConfig
-from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from tests.generation.greedy import greedy
+from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context
 from tests.toy import load_toy
 
 PROMPTS = ["How are you?", "Name a colour.", "Why?"]
-SMALL = LoraSettings(rank=2, alpha=4)
 
 
 def kl_by_hand(model: LanguageModel, base: LanguageModel, prompt: str) -> float:

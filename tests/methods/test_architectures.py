@@ -7,14 +7,13 @@ from compositional.methods.base import MethodConfig
 from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
-from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
 from compositional.states import load_state, save_state
+from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context
 from tests.toy import toy_model
 
-SMALL = LoraSettings(rank=2, alpha=4)
 CONFIGS: dict[str, MethodConfig] = {
     "memory_tokens": MemoryTokensConfig(
         adapter=SMALL, after_adaptation="merge", renorm_active_tools=True, end_of_call=True,

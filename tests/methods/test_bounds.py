@@ -11,15 +11,12 @@ from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
 from compositional.methods.stored import stored_bytes
-from compositional.models.adapters import LoraSettings
-from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
 from compositional.states import State
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Example
+from tests.methods_toy import SMALL, fresh_model
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
 
-SMALL = LoraSettings(rank=2, alpha=4)
 WRAPPED: dict[str, MethodConfig] = {
     "lora": LoraConfig(adapter=replace(SMALL, dropout=0.2)),
     "lora_merge_replay": LoraConfig(adapter=SMALL, between_rounds="merge", use_replay_buffer=True),
@@ -36,10 +33,6 @@ def config(request: pytest.FixtureRequest) -> MethodConfig:
     return WRAPPED[request.param]
 
 
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
 def hidden(method: Method, index: int) -> list[Example]:
     return [example.hidden(method.traits.sees) for example in toy_round(index).test]
 
@@ -54,7 +47,7 @@ def assert_same(one: State, other: State) -> None:
 def test_joint_is_one_training_on_all_rounds_so_far(toy_model_folder, config) -> None:
     benchmark = toy_benchmark(3)
     joint, run = (
-        JointConfig(config).build(language_model(toy_model_folder), benchmark),
+        JointConfig(config).build(fresh_model(toy_model_folder), benchmark),
         toy_context(),
     )
     assert isinstance(joint, Joint)
@@ -66,7 +59,7 @@ def test_joint_is_one_training_on_all_rounds_so_far(toy_model_folder, config) ->
             skills=tuple(skill for r in rounds for skill in r.skills),
             train=tuple(example for r in rounds for example in r.train),
         )
-        alone = config.build(language_model(toy_model_folder), benchmark)
+        alone = config.build(fresh_model(toy_model_folder), benchmark)
         alone_run = toy_context()
         alone.learn(joined, alone_run)
         assert_same(joint.method.state_dict(), alone.state_dict())
@@ -81,7 +74,7 @@ def test_joint_is_one_training_on_all_rounds_so_far(toy_model_folder, config) ->
 
 def test_the_oracles_columns_are_trainings_on_their_round_alone(toy_model_folder, config) -> None:
     benchmark = toy_benchmark(3)
-    oracle = OracleConfig(config).build(language_model(toy_model_folder), benchmark)
+    oracle = OracleConfig(config).build(fresh_model(toy_model_folder), benchmark)
     run = toy_context()
     assert isinstance(oracle, Oracle)
     assert oracle.traits.sees == {"round"}
@@ -90,7 +83,7 @@ def test_the_oracles_columns_are_trainings_on_their_round_alone(toy_model_folder
     for index in (1, 2, 3):
         oracle.learn(benchmark.rounds[index - 1], run)
         for column in range(1, index + 1):
-            alone = config.build(language_model(toy_model_folder), benchmark)
+            alone = config.build(fresh_model(toy_model_folder), benchmark)
             alone.learn(benchmark.rounds[column - 1], toy_context())
             expected = alone.answer(hidden(alone, column), toy_context())
             assert oracle.answer(hidden(oracle, column), run) == expected
@@ -101,7 +94,7 @@ def test_the_oracles_columns_are_trainings_on_their_round_alone(toy_model_folder
 def test_the_oracle_answers_a_mix_in_order(toy_model_folder) -> None:
     benchmark = toy_benchmark(3)
     config = MemoryTokensConfig(adaptation="none", init="orthogonal")
-    oracle = OracleConfig(config).build(language_model(toy_model_folder), benchmark)
+    oracle = OracleConfig(config).build(fresh_model(toy_model_folder), benchmark)
     run = toy_context()
     for round_ in benchmark.rounds:
         oracle.learn(round_, run)
@@ -129,9 +122,9 @@ def own_range() -> Benchmark:
 def test_an_adaptation_lesson_is_kept(toy_model_folder, bound, after) -> None:
     benchmark, run = own_range(), toy_context()
     config = MemoryTokensConfig(adapter=SMALL, adaptation="own_range", after_adaptation=after)
-    method = bound(config).build(language_model(toy_model_folder), benchmark)
+    method = bound(config).build(fresh_model(toy_model_folder), benchmark)
     assert method.traits.learns_adaptation
-    alone = config.build(language_model(toy_model_folder), benchmark)
+    alone = config.build(fresh_model(toy_model_folder), benchmark)
     alone.learn(benchmark.adaptation, toy_context())
     for lesson in (benchmark.adaptation, *benchmark.rounds):
         method.learn(lesson, run)
@@ -151,7 +144,7 @@ def test_an_adaptation_lesson_is_kept(toy_model_folder, bound, after) -> None:
 def test_the_oracle_counts_the_bytes_of_its_states(toy_model_folder) -> None:
     benchmark, run = toy_benchmark(2), toy_context()
     config = LoraConfig(adapter=SMALL)
-    oracle = OracleConfig(config).build(language_model(toy_model_folder), benchmark)
+    oracle = OracleConfig(config).build(fresh_model(toy_model_folder), benchmark)
     sizes = []
     for round_ in benchmark.rounds:
         oracle.learn(round_, run)
@@ -164,7 +157,7 @@ def test_the_oracle_counts_the_bytes_of_its_states(toy_model_folder) -> None:
 def test_bounds_of_a_method_without_gradients(toy_model_folder) -> None:
     benchmark, run = toy_benchmark(2), toy_context()
     for bound, expected in ((JointConfig, 4), (OracleConfig, 2)):
-        method = bound(IclConfig()).build(language_model(toy_model_folder), benchmark)
+        method = bound(IclConfig()).build(fresh_model(toy_model_folder), benchmark)
         for round_ in benchmark.rounds:
             method.learn(round_, run)
         method.answer(hidden(method, 2), run)
@@ -175,7 +168,7 @@ def test_states_are_not_shared_between_bounds_and_their_method(toy_model_folder)
     """What a bound keeps of a round is not moved by a later training."""
     benchmark, run = toy_benchmark(2), toy_context()
     config = MemoryTokensConfig(adapter=SMALL, rehearsal=RehearsalSettings(vectors_per_round=4))
-    oracle = OracleConfig(config).build(language_model(toy_model_folder), benchmark)
+    oracle = OracleConfig(config).build(fresh_model(toy_model_folder), benchmark)
     oracle.learn(benchmark.rounds[0], run)
     kept = {name: tensor.clone() for name, tensor in oracle.state_dict().tensors.items()}
     oracle.learn(benchmark.rounds[1], run)
@@ -189,4 +182,4 @@ def test_joint_refuses_rounds_of_different_epochs(toy_model_folder) -> None:
     first, second = benchmark.rounds
     uneven = replace(benchmark, rounds=(first, replace(second, epochs=first.epochs + 1)))
     with pytest.raises(ConfigError, match="give every round the same number"):
-        JointConfig(LoraConfig()).build(language_model(toy_model_folder), uneven)
+        JointConfig(LoraConfig()).build(fresh_model(toy_model_folder), uneven)

@@ -17,13 +17,12 @@ from compositional.methods.rag import RagConfig
 from compositional.methods.registry import METHODS
 from compositional.methods.rehearsal import RehearsalSettings
 from compositional.methods.zero_shot import ZeroShotConfig
-from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
 from compositional.states import load_state, save_state
+from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context
 
-SMALL = LoraSettings(rank=2, alpha=4)
 CONFIGS: dict[str, MethodConfig] = {
     "memory_tokens": MemoryTokensConfig(adapter=SMALL),
     "memory_tokens_merged_decoupled": MemoryTokensConfig(

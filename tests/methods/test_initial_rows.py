@@ -3,39 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
-from compositional.models.adapters import LoraSettings
-from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
-from compositional.run_context import RunContext
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Example, Round, Skill, Step
-from tests.rounds_toy import toy_benchmark, toy_context
-
-SMALL = LoraSettings(rank=2, alpha=4)
-ROWS_ALONE = MemoryTokensConfig(adaptation="none")
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
-
-
-def learned(
-    config: MemoryTokensConfig,
-    model: LanguageModel,
-    num_rounds: int = 1,
-    run: RunContext | None = None,
-) -> MemoryTokens:
-    benchmark = toy_benchmark(3)
-    method = config.build(model, benchmark)
-    for round_ in benchmark.rounds[:num_rounds]:
-        method.learn(round_, run or toy_context())
-    return method
+from tests.methods_toy import ROWS_ALONE, fresh_model, learned
+from tests.rounds_toy import toy_context
 
 
 def test_init_from_the_description(model) -> None:
@@ -56,7 +27,7 @@ def test_init_by_orthogonal_unit_rows(toy_model_folder, model) -> None:
     for own in (rows[:2], rows[2:]):
         torch.testing.assert_close(own @ own.T, torch.eye(2), atol=1e-6, rtol=0)
     assert not torch.equal(rows[:2], rows[2:])  # each round draws its own
-    again = learned(config, language_model(toy_model_folder), 2).rows.matrix("input")
+    again = learned(config, fresh_model(toy_model_folder), 2).rows.matrix("input")
     assert torch.equal(again, rows)
 
 

@@ -11,24 +11,14 @@ from compositional.methods.lora import Lora, LoraConfig
 from compositional.methods.prompts import text_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
 from compositional.tasks.types import Call
+from tests.methods_toy import SMALL, fresh_model
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
 
-SMALL = LoraSettings(rank=2, alpha=4)
 IDS = torch.tensor([[5, 60, 7, 200, 9]])
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
 
 
 def build(model: LanguageModel, between_rounds: str = "continue", **settings) -> Lora:
@@ -98,12 +88,12 @@ def test_merge_keeps_the_old_adapter_below_a_new_one(model) -> None:
 
 
 def test_drop_loses_the_old_adapter(model, toy_model_folder) -> None:
-    method, plain = build(model, "drop"), logits(build(language_model(toy_model_folder)))
+    method, plain = build(model, "drop"), logits(build(fresh_model(toy_model_folder)))
     _, second = after_two(method, epochs=0)
     assert {name.split(".")[0] for name in second} == {"adapter"}
     assert torch.equal(logits(method), plain)
     method.learn(toy_round(3), toy_context())
-    alone = build(language_model(toy_model_folder))
+    alone = build(fresh_model(toy_model_folder))
     alone.learn(toy_round(3), toy_context())
     assert same(tensors(method), tensors(alone))  # as if rounds 1 and 2 had never been
 
@@ -122,7 +112,7 @@ def test_freeze_trains_in_round_1_only(model) -> None:
 def test_round_1_is_the_same_whatever_follows(toy_model_folder, between_rounds) -> None:
     states = []
     for name in ("continue", between_rounds):
-        method = build(language_model(toy_model_folder), name)
+        method = build(fresh_model(toy_model_folder), name)
         method.learn(toy_round(1), toy_context())
         states.append(tensors(method))
     assert same(*states)
@@ -160,7 +150,7 @@ def test_the_eval_batch_size_changes_no_trained_bit(toy_model_folder) -> None:
             adapter=replace(SMALL, dropout=0.2), between_rounds="merge", use_replay_buffer=True,
             replay_buffer_size=3, replay_ratio=0.5,
         )  # fmt: skip
-        method = config.build(language_model(toy_model_folder), toy_benchmark(3))
+        method = config.build(fresh_model(toy_model_folder), toy_benchmark(3))
         for round_ in toy_benchmark(3).rounds:
             method.learn(round_, run)
             method.answer([e.hidden() for e in round_.test], run)

@@ -7,24 +7,13 @@ from torch import Tensor
 from compositional.methods.lora import Lora, LoraConfig
 from compositional.methods.prompts import text_sequence
 from compositional.methods.stored import stored_bytes
-from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
 from compositional.tasks.types import Example
 from compositional.training.replay import num_replayed
+from tests.methods_toy import SMALL, fresh_model
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
 
-SMALL = LoraSettings(rank=2, alpha=4)
 IDS = torch.tensor([[5, 60, 7, 200, 9]])
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
 
 
 def build(model: LanguageModel, between_rounds: str = "continue", **settings) -> Lora:
@@ -86,7 +75,7 @@ def test_replay_adds_rows_of_finished_rounds_at_its_ratio(model, batch_size, rat
 def test_replay_changes_neither_the_first_round_nor_the_order_of_new_rows(toy_model_folder):
     shown, first = [], []
     for use in (False, True):
-        model = language_model(toy_model_folder)
+        model = fresh_model(toy_model_folder)
         method, run = build(model, use_replay_buffer=use, replay_ratio=0.5), toy_context()
         batches = seen_rows(model)
         method.learn(toy_round(1), run)

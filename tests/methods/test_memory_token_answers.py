@@ -4,40 +4,13 @@ import pytest
 
 from compositional.generation.answers import Answer
 from compositional.methods import memory_tokens
-from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
-from compositional.models.adapters import LoraSettings
-from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
 from compositional.tasks.types import Call, Example, Prediction
+from tests.methods_toy import ROWS_ALONE, learned
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
-
-SMALL = LoraSettings(rank=2, alpha=4)
-ROWS_ALONE = MemoryTokensConfig(adaptation="none")
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
-
-
-def learned(
-    config: MemoryTokensConfig,
-    model: LanguageModel,
-    num_rounds: int = 1,
-    run: RunContext | None = None,
-) -> MemoryTokens:
-    benchmark = toy_benchmark(3)
-    method = config.build(model, benchmark)
-    for round_ in benchmark.rounds[:num_rounds]:
-        method.learn(round_, run or toy_context())
-    return method
 
 
 def test_row_0_is_no_call_throughout(model) -> None:

@@ -10,19 +10,8 @@ from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Skill
+from tests.methods_toy import ROWS_ALONE
 from tests.rounds_toy import toy_benchmark, toy_round
-
-SMALL = LoraSettings(rank=2, alpha=4)
-ROWS_ALONE = MemoryTokensConfig(adaptation="none")
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
 
 
 def own_range() -> Benchmark:

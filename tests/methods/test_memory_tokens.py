@@ -5,42 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from compositional.methods.memory_tokens import END_OF_CALL, MemoryTokens, MemoryTokensConfig
+from compositional.methods.memory_tokens import END_OF_CALL, MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Call, Example, Prediction, Step
+from tests.methods_toy import ROWS_ALONE, SMALL, fresh_model, learned
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
-
-SMALL = LoraSettings(rank=2, alpha=4)
-ROWS_ALONE = MemoryTokensConfig(adaptation="none")
-
-
-def language_model(folder) -> LanguageModel:
-    return LanguageModel(load_model(ModelConfig(name=str(folder), device="cpu")))
-
-
-@pytest.fixture
-def model(toy_model_folder) -> LanguageModel:
-    return language_model(toy_model_folder)
-
-
-def learned(
-    config: MemoryTokensConfig,
-    model: LanguageModel,
-    num_rounds: int = 1,
-    run: RunContext | None = None,
-) -> MemoryTokens:
-    benchmark = toy_benchmark(3)
-    method = config.build(model, benchmark)
-    for round_ in benchmark.rounds[:num_rounds]:
-        method.learn(round_, run or toy_context())
-    return method
 
 
 def weights(model: LanguageModel) -> dict[str, Tensor]:
@@ -202,7 +177,7 @@ def test_the_eval_batch_size_changes_no_trained_bit(toy_model_folder, config) ->
     states = []
     for batch_size in (1, 2, 7):
         run = replace(toy_context(), evaluation=EvaluationConfig(batch_size=batch_size))
-        method = learned(config, language_model(toy_model_folder), 3, run)
+        method = learned(config, fresh_model(toy_model_folder), 3, run)
         states.append(method.state_dict().tensors)
     for other in states[1:]:
         assert list(other) == list(states[0])

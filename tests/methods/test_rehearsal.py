@@ -18,10 +18,10 @@ from compositional.states import load_state, save_state
 from compositional.streams import Streams
 from compositional.tasks.types import Round
 from compositional.training.batching import TokenSequence
+from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
 
 ALL = RehearsalSettings(vectors_per_round=100, vectors_per_step=3, weight=0.5)
-SMALL = LoraSettings(rank=2, alpha=4)
 CONFIGS = {
     "none": MemoryTokensConfig(adaptation="none", rehearsal=ALL),
     "freeze": MemoryTokensConfig(adapter=SMALL, rehearsal=ALL),
