@@ -7,7 +7,7 @@ method that trains nothing has a drift of 0 by construction.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 
@@ -17,7 +17,8 @@ from torch import Tensor
 from compositional.generation.generate import generate
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
-from compositional.training.batching import Batch, TokenSequence, collate
+from compositional.training.batching import TokenSequence
+from compositional.training.targets import target_logits
 
 MAX_ANSWER_TOKENS = 32
 PROMPTS_A_BATCH = 10
@@ -50,38 +51,21 @@ class DriftProbe:
             TokenSequence(tuple(prompt), (*answer.ids, model.chat.end_id))
             for prompt, answer in zip(ids, answers, strict=True)
         ]
-        self._base = [_log_probabilities(model, batch) for batch in self._batches(model)]
-
-    def _batches(self, model: LanguageModel) -> list[Batch]:
-        return [
-            collate(
-                self._sequences[start : start + PROMPTS_A_BATCH], model.chat.pad_id, model.device
-            )
-            for start in range(0, len(self._sequences), PROMPTS_A_BATCH)
-        ]
+        self._base = list(self._log_probabilities(model))
 
     def measure(self, model: LanguageModel) -> list[float]:
         """Return the mean KL over the answer's positions, for each prompt, in nats."""
         divergences: list[float] = []
-        for batch, base_rows in zip(self._batches(model), self._base, strict=True):
-            now_rows = _log_probabilities(model, batch)
-            for base, now in zip(base_rows, now_rows, strict=True):
-                kl = (base.exp() * (base - now[:, : base.shape[1]])).sum(dim=1)
-                divergences.append(float(kl.mean()))
+        for base, now in zip(self._base, self._log_probabilities(model), strict=True):
+            kl = (base.exp() * (base - now[:, : base.shape[1]])).sum(dim=1)
+            divergences.append(float(kl.mean()))
         return divergences
 
-
-@torch.no_grad()
-def _log_probabilities(model: LanguageModel, batch: Batch) -> list[Tensor]:
-    """Return for each sequence the log-probabilities at its target positions, [targets, V]."""
-    logits = model.backbone(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        use_cache=False,
-        logits_to_keep=batch.num_last,
-    ).logits[:, :-1]
-    scored = batch.is_target[:, -batch.num_last :][:, 1:]
-    return [
-        logits[row][scored[row]].float().log_softmax(dim=-1).cpu() for row in range(logits.shape[0])
-    ]
+    @torch.no_grad()
+    def _log_probabilities(self, model: LanguageModel) -> Iterator[Tensor]:
+        """Yield each sequence's log-probabilities where its targets are predicted, [t, V + m]."""
+        for start in range(0, len(self._sequences), PROMPTS_A_BATCH):
+            batch = self._sequences[start : start + PROMPTS_A_BATCH]
+            logits, _ = target_logits(model, batch)
+            for rows in logits.split([len(sequence.target) for sequence in batch]):
+                yield rows.float().log_softmax(dim=-1).cpu()

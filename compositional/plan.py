@@ -24,7 +24,7 @@ from compositional.runner import Prepared, prepare_run
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Example, Round
-from compositional.training.batching import collate, response_loss
+from compositional.training.targets import target_loss
 
 TIMED_NEW_TOKENS = 8
 
@@ -63,12 +63,11 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     round_ = prepared.benchmark.rounds[0]
     rows = [text_sequence(model, e) for e in round_.train[: config.training.batch_size]]
     rows = rows or [text_sequence(model, round_.test[0])]
-    batch = collate(rows, model.chat.pad_id, model.device)
     last_block = list(model.backbone.parameters())[-1]
     embedding = next(iter(model.backbone.parameters()))
     for parameter in (last_block, embedding):
         parameter.requires_grad_(True)
-    step = _seconds(lambda: torch.autograd.backward(response_loss(model.backbone, batch)))
+    step = _seconds(lambda: torch.autograd.backward(target_loss(model, rows)))
     for parameter in (last_block, embedding):
         parameter.requires_grad_(False)
         parameter.grad = None
@@ -83,9 +82,8 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
 
     first = _seconds(lambda: answer(1))
     more = _seconds(lambda: answer(1 + TIMED_NEW_TOKENS))
-    return Rates(
-        int(batch.attention_mask.sum()) / step, first, max(0.0, more - first) / TIMED_NEW_TOKENS
-    )
+    num_tokens = sum(len(row.prompt) + len(row.target) for row in rows)
+    return Rates(num_tokens / step, first, max(0.0, more - first) / TIMED_NEW_TOKENS)
 
 
 def _seconds(action: Callable[[], None]) -> float:

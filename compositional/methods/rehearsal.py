@@ -17,7 +17,8 @@ from torch.nn import functional
 from compositional.errors import check_at_least
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
-from compositional.training.batching import TokenSequence, collate
+from compositional.training.batching import TokenSequence
+from compositional.training.targets import target_hidden
 
 
 @dataclass(frozen=True)
@@ -88,33 +89,15 @@ class RoutingMemory:
         return self.settings.weight * functional.cross_entropy(logits, targets)
 
 
-@torch.no_grad()
 def _choices(
     model: LanguageModel, sequences: Sequence[TokenSequence], run: RunContext
 ) -> tuple[Tensor, Tensor]:
     """Return the hidden state before each row and each end, [n, d], and what was chosen, [n]."""
-    head = model.backbone.get_output_embeddings()
-    captured: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _module, inputs: captured.append(inputs[0]))
     vectors, targets = [], []
-    try:
-        size = run.training.batch_size
-        for start in range(0, len(sequences), size):
-            batch = collate(sequences[start : start + size], model.chat.pad_id, model.device)
-            captured.clear()
-            model.backbone(
-                input_ids=batch.input_ids,
-                attention_mask=batch.attention_mask,
-                position_ids=batch.position_ids,
-                use_cache=False,
-                logits_to_keep=batch.num_last,
-            )
-            labels = batch.labels[:, -batch.num_last :][:, 1:]
-            hidden = captured[0][:, :-1]
-            is_choice = (labels >= model.num_text_ids) | (labels == model.chat.end_id)
-            is_choice &= batch.is_target[:, -batch.num_last :][:, 1:]
-            vectors.append(hidden[is_choice].float().cpu())
-            targets.append(labels[is_choice].cpu())
-    finally:
-        hook.remove()
+    size = run.training.batch_size
+    for start in range(0, len(sequences), size):
+        hidden, labels = target_hidden(model, sequences[start : start + size])
+        is_choice = (labels >= model.num_text_ids) | (labels == model.chat.end_id)
+        vectors.append(hidden[is_choice].float().cpu())
+        targets.append(labels[is_choice].cpu())
     return torch.cat(vectors), torch.cat(targets)

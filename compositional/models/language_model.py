@@ -12,6 +12,7 @@ from compositional.models.adapters import LoraSettings, LoraStack
 from compositional.models.chat import ChatTemplate
 from compositional.models.loading import LoadedModel
 from compositional.models.memory_rows import MemoryRows, attach_rows
+from compositional.models.packing_probe import packs_sequences
 
 UNLIMITED = 1 << 30
 
@@ -44,6 +45,7 @@ class LanguageModel:
         # A model's own settings, such as a repetition penalty, would bend greedy decoding.
         self.backbone.generation_config = GenerationConfig(eos_token_id=self.stop_ids)
         self.num_text_ids = int(self.embedding.shape[0])
+        self.packs_sequences = packs_sequences(self.backbone, self.device)
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 IGNORED_LABEL = -100
@@ -54,6 +53,10 @@ class Batch:
         """Which positions hold a target token, [b, s]."""
         return self.labels != IGNORED_LABEL
 
+    def predicting(self, last: Tensor) -> Tensor:
+        """Select where targets are predicted: [b, num_last, ...] to [t, ...], by sequence."""
+        return last[:, :-1][self.is_target[:, -self.num_last :][:, 1:]]
+
 
 def collate(
     sequences: Sequence[TokenSequence],
@@ -93,15 +96,13 @@ def collate(
     )
 
 
-def response_loss(model: PreTrainedModel, batch: Batch) -> Tensor:
-    """Return the mean next-token cross-entropy over all target tokens of a batch, in fp32."""
-    logits = model(
+def padded_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Return the logits that predict a batch's t targets, sequence by sequence, [t, V + m]."""
+    logits: Tensor = model(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,
         position_ids=batch.position_ids,
         use_cache=False,
         logits_to_keep=batch.num_last,
     ).logits
-    labels = batch.labels[:, -batch.num_last :][:, 1:]
-    scored = batch.is_target[:, -batch.num_last :][:, 1:]
-    return functional.cross_entropy(logits[:, :-1][scored].float(), labels[scored])
+    return batch.predicting(logits)

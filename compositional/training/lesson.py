@@ -8,10 +8,11 @@ from torch import Tensor
 
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
-from compositional.training.batching import TokenSequence, collate, response_loss
+from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup, fit
 from compositional.training.replay import draw_replayed, num_replayed
 from compositional.training.schedule import plan_steps
+from compositional.training.targets import target_loss
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,13 @@ class Lesson:
         """Return the mean loss over all target tokens of a step's new and replayed rows."""
         replayed = self._replayed_rows(step)
         rows = [self.sequences[index] for index in self.steps[step]] + replayed
-        batch = collate(rows, self.model.chat.pad_id, self.model.device)
         budget = self.run.budget
         budget.steps += 1
         budget.rows += len(rows)
         budget.replayed_rows += len(replayed)
         budget.input_tokens += sum(len(row.prompt) + len(row.target) for row in rows)
         budget.target_tokens += sum(len(row.target) for row in rows)
-        loss = response_loss(self.model.backbone, batch)
+        loss = target_loss(self.model, rows)
         return loss if self.extra_loss is None else loss + self.extra_loss(step)
 
     def _replayed_rows(self, step: int) -> list[TokenSequence]:

@@ -12,6 +12,7 @@ from compositional.tasks.types import Example
 from compositional.training.replay import num_replayed
 from tests.methods_toy import SMALL, fresh_model
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
+from tests.seen_rows import seen_sequences
 
 IDS = torch.tensor([[5, 60, 7, 200, 9]])
 
@@ -29,33 +30,21 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return list(one) == list(other) and all(torch.equal(other[n], t) for n, t in one.items())
 
 
-def seen_rows(model: LanguageModel) -> list[list[str]]:
-    """A list that fills with the rows of each training batch, as text."""
-    batches: list[list[str]] = []
-
-    def record(_module, _args, kwargs) -> None:
-        pairs = zip(kwargs["input_ids"], kwargs["attention_mask"], strict=True)
-        batches.append([model.text(ids[mask.bool()].tolist()) for ids, mask in pairs])
-
-    model.backbone.register_forward_pre_hook(record, with_kwargs=True)
-    return batches
-
-
-def as_text(model: LanguageModel, examples: tuple[Example, ...]) -> set[str]:
+def sequences_of(model: LanguageModel, examples: tuple[Example, ...]) -> set[tuple[int, ...]]:
     rows = [text_sequence(model, example) for example in examples]
-    return {model.text([*row.prompt, *row.target]) for row in rows}
+    return {row.prompt + row.target for row in rows}
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.6])
 def test_replay_adds_rows_of_finished_rounds_at_its_ratio(model, batch_size, ratio) -> None:
     method = build(model, use_replay_buffer=True, replay_ratio=ratio, replay_buffer_size=5)
-    batches, run, exact = seen_rows(model), toy_context(batch_size), Fraction(str(ratio))
-    past: set[str] = set()
+    batches, run, exact = seen_sequences(model), toy_context(batch_size), Fraction(str(ratio))
+    past: set[tuple[int, ...]] = set()
     for index in (1, 2, 3):
         round_ = toy_round(index, epochs=3)
-        own = as_text(model, round_.train)
-        kept = as_text(model, tuple(method.buffer.examples))
+        own = sequences_of(model, round_.train)
+        kept = sequences_of(model, tuple(method.buffer.examples))
         assert kept <= past
         batches.clear()
         replayed_before = run.budget.replayed_rows
@@ -77,11 +66,11 @@ def test_replay_changes_neither_the_first_round_nor_the_order_of_new_rows(toy_mo
     for use in (False, True):
         model = fresh_model(toy_model_folder)
         method, run = build(model, use_replay_buffer=use, replay_ratio=0.5), toy_context()
-        batches = seen_rows(model)
+        batches = seen_sequences(model)
         method.learn(toy_round(1), run)
         first.append(tensors(method))
         method.learn(toy_round(2), run)
-        new = as_text(model, toy_round(2).train)
+        new = sequences_of(model, toy_round(2).train)
         shown.append([[row for row in batch if row in new] for batch in batches])
     assert same(*first)
     assert shown[0] == shown[1]

@@ -22,6 +22,7 @@ from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup
 from compositional.training.lesson import Lesson, Replay
 from compositional.training.replay import exact_ratio, num_replayed
+from tests.seen_rows import seen_sequences
 
 END = 2
 
@@ -30,18 +31,6 @@ def row(number: int, num_calls: int = 1) -> TokenSequence:
     """A row that its first token tells from others, of some length."""
     prompt = (10 + number, *range(60, 60 + number % 4))
     return TokenSequence(prompt, (*range(90, 91 + number % 3), END), num_calls)
-
-
-class Recorder:
-    """Sees the batches that a backbone is given."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self.batches: list[list[tuple[int, ...]]] = []
-        model.backbone.register_forward_pre_hook(self._record, with_kwargs=True)
-
-    def _record(self, _module, _args, kwargs) -> None:
-        ids, mask = kwargs["input_ids"], kwargs["attention_mask"]
-        self.batches.append([tuple(i[m.bool()].tolist()) for i, m in zip(ids, mask, strict=True)])
 
 
 def numbers(batch: list[tuple[int, ...]]) -> list[int]:
@@ -68,7 +57,7 @@ def context(batch_size: int, **settings) -> RunContext:
 @pytest.mark.parametrize("ratio", ["0.2", "0.3", "0.5", "0.75"])
 def test_replay_is_exact_after_every_step(toy, batch_size, ratio) -> None:
     model, run = model_with_a_row(toy), context(batch_size)
-    recorder = Recorder(model)
+    batches = seen_sequences(model)
     new = [row(number) for number in range(11)]
     past = [row(number) for number in range(20, 40)]
     totals: list[tuple[int, int]] = []
@@ -89,7 +78,7 @@ def test_replay_is_exact_after_every_step(toy, batch_size, ratio) -> None:
         assert num_new == seen
         assert replayed == num_replayed(seen, exact)
         assert replayed == (seen * exact / (1 - exact)).__floor__()
-        batch = numbers(recorder.batches[step])
+        batch = numbers(batches[step])
         assert batch[: len(own)] == own  # no new row is dropped
         drawn = batch[len(own) :]
         assert len(drawn) == replayed - before
@@ -99,11 +88,11 @@ def test_replay_is_exact_after_every_step(toy, batch_size, ratio) -> None:
 
 def test_a_small_buffer_keeps_the_ratio(toy) -> None:
     model, run = model_with_a_row(toy), context(4)
-    recorder = Recorder(model)
+    batches = seen_sequences(model)
     past = [row(20), row(21), row(22)]
     train(Lesson("k", model, [row(n) for n in range(8)], 1, run, Replay(past, Fraction(2, 3))))
     assert run.budget.replayed_rows == 16
-    for batch in recorder.batches:
+    for batch in batches:
         drawn = numbers(batch)[4:]
         assert sorted(drawn.count(n) for n in (20, 21, 22)) == [2, 3, 3]
 
@@ -117,19 +106,20 @@ def test_an_empty_buffer_or_a_ratio_of_0_replays_nothing(toy, past, ratio) -> No
 
 def test_the_loss_is_one_mean_over_new_and_replayed_tokens(toy) -> None:
     model, run = model_with_a_row(toy), context(2)
-    recorder = Recorder(model)
+    batches = seen_sequences(model)
     sequences = {number: row(number) for number in (0, 1, 20, 21)}
     replay = Replay([sequences[20], sequences[21]], Fraction(1, 2))
     lesson = Lesson("k", model, [sequences[0], sequences[1]], 1, run, replay)
     train_nothing = ParameterGroup(model.rows.named_current(), lr=0.0)
     lesson.fit([train_nothing])
-    shown = numbers(recorder.batches[0])
+    shown = numbers(batches[0])
     assert sorted(shown) == [0, 1, 20, 21]
     losses = []
     for sequence in sequences.values():
         ids = torch.tensor([sequence.prompt + sequence.target])
         with torch.no_grad():
-            logits = model.backbone(input_ids=ids, attention_mask=ids * 0 + 1).logits[0]
+            positions = torch.arange(ids.shape[1]).unsqueeze(0)
+            logits = model.backbone(input_ids=ids, position_ids=positions).logits[0]
         start = len(sequence.prompt)
         losses += functional.cross_entropy(
             logits[start - 1 : -1], ids[0, start:], reduction="none"
@@ -152,10 +142,10 @@ def test_an_extra_loss_is_added(toy) -> None:
 
 def test_a_curriculum_orders_by_calls(toy) -> None:
     model, run = model_with_a_row(toy), context(2, curriculum_learning=True)
-    recorder = Recorder(model)
+    batches = seen_sequences(model)
     rows = [row(n, num_calls) for n, num_calls in enumerate([3, 1, 2, 1])]
     train(Lesson("k", model, rows, 2, run))
-    assert [numbers(batch) for batch in recorder.batches] == [[1, 3], [2, 0]] * 2
+    assert [numbers(batch) for batch in batches] == [[1, 3], [2, 0]] * 2
 
 
 def test_the_budget_counts_new_values_once(toy) -> None:

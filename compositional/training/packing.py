@@ -1,0 +1,84 @@
+"""From token ids to rows without padding: sequences laid end to end, each with its own positions.
+
+transformers reads positions that begin anew, without an attention mask, as separate sequences: no
+token sees one of another sequence. Not every model can be packed: see `models/packing_probe.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from compositional.training.batching import TokenSequence
+
+MAX_PACK_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Sequences end to end in one row. Legend: s positions, t target tokens.
+
+    Attributes:
+        input_ids: [1, s].
+        position_ids: [1, s], counted from each sequence's own start.
+        predicting: [t], the positions whose logits predict the targets.
+        targets: [t], the target tokens, sequence by sequence.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    predicting: Tensor
+    targets: Tensor
+
+
+def pack(sequences: Sequence[TokenSequence], device: torch.device | str = "cpu") -> Pack:
+    """Lay sequences end to end."""
+    ids: list[int] = []
+    positions: list[int] = []
+    predicting: list[int] = []
+    targets: list[int] = []
+    for sequence in sequences:
+        end = len(ids) + len(sequence.prompt) + len(sequence.target)
+        predicting += range(end - len(sequence.target) - 1, end - 1)
+        positions += range(end - len(ids))
+        ids += sequence.prompt + sequence.target
+        targets += sequence.target
+    return Pack(
+        torch.tensor([ids], device=device),
+        torch.tensor([positions], device=device),
+        torch.tensor(predicting, device=device),
+        torch.tensor(targets, device=device),
+    )
+
+
+def packs_of(
+    sequences: Sequence[TokenSequence], device: torch.device | str = "cpu"
+) -> Iterator[Pack]:
+    """Pack sequences in their order, as many together as stay under `MAX_PACK_TOKENS`.
+
+    Attention costs the square of a pack's length though most of it is masked, and a matrix product
+    of a few hundred rows already runs at the machine's full rate.
+    """
+    group: list[TokenSequence] = []
+    length = 0
+    for sequence in sequences:
+        added = len(sequence.prompt) + len(sequence.target)
+        if group and length + added > MAX_PACK_TOKENS:
+            yield pack(group, device)
+            group, length = [], 0
+        group.append(sequence)
+        length += added
+    yield pack(group, device)
+
+
+def packed_logits(model: PreTrainedModel, batch: Pack) -> Tensor:
+    """Return the logits that predict a pack's targets, [t, V + m]."""
+    logits: Tensor = model(
+        input_ids=batch.input_ids,
+        position_ids=batch.position_ids,
+        use_cache=False,
+        logits_to_keep=batch.predicting,
+    ).logits
+    return logits[0]
