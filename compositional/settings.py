@@ -20,6 +20,8 @@ class TrainingConfig:
         curriculum_learning: Whether every epoch takes rows by their number of calls, fewest
             first, in place of a shuffle.
         checkpoint_seconds: How often the state inside a round is saved.
+        prompt_cache_mib: MiB that keys and values of prompts may take which no training reaches;
+            what does not fit is computed anew in each step.
     """
 
     batch_size: int = 4
@@ -28,13 +30,14 @@ class TrainingConfig:
     max_grad_norm: float = 1.0
     curriculum_learning: bool = False
     checkpoint_seconds: float = 60.0
+    prompt_cache_mib: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse values that no training can have."""
         check_at_least("training.batch_size", self.batch_size, 1)
         if not 0 <= self.warmup_ratio <= 1:
             raise ConfigError(f"warmup_ratio is {self.warmup_ratio}; it must be from 0 to 1")
-        for name in ("max_grad_norm", "checkpoint_seconds"):
+        for name in ("max_grad_norm", "checkpoint_seconds", "prompt_cache_mib"):
             check_at_least(name, getattr(self, name), 0)
         check_choice("scheduler", self.scheduler, SCHEDULERS)
 

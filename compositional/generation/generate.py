@@ -16,7 +16,6 @@ import torch
 import transformers
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
-from transformers.cache_utils import DynamicLayer
 
 from compositional.files import canonical_json, sha256_text
 from compositional.generation.answers import Answer
@@ -105,7 +104,7 @@ def _decode(
 ) -> dict[int, Answer]:
     """Decode the prompts at some places, longest first, in batches."""
     order = sorted(places, key=lambda place: -len(prompts[place]))
-    prefix = shared_prefix([prompts[place] for place in order]) if _sees_all(model) else []
+    prefix = shared_prefix([prompts[place] for place in order]) if model.attends_to_all else []
     prefix_cache = _prefill(model, prefix) if prefix else None
     answers: dict[int, Answer] = {}
     size = run.evaluation.batch_size
@@ -161,15 +160,6 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
     pairs = zip(first[:-1], last[:-1], strict=False)
     prefix = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     return prefix if len(prefix) >= MIN_SHARED_PREFIX_TOKENS else []
-
-
-def _sees_all(model: LanguageModel) -> bool:
-    """Whether every layer attends to all tokens before.
-
-    A sliding window would count the padding that stands behind a shared prefix as tokens.
-    """
-    layers = DynamicCache(config=model.backbone.config).layers
-    return all(type(layer) is DynamicLayer for layer in layers)
 
 
 @torch.inference_mode()

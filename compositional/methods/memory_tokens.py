@@ -148,6 +148,7 @@ class MemoryTokens:
             extra_loss=(lambda step: self.memory.loss(self.model, key, step, run))
             if rehearse
             else None,
+            prompts_are_frozen=not adapts,
         )
         lesson.fit(
             groups, self.rows.renormalise_current if self.config.renorm_active_tools else None

@@ -5,7 +5,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig
+from transformers import DynamicCache, GenerationConfig
+from transformers.cache_utils import DynamicLayer
 
 from compositional.errors import ModelError
 from compositional.models.adapters import LoraSettings, LoraStack
@@ -60,6 +61,15 @@ class LanguageModel:
     def embedding(self) -> Tensor:
         """The backbone's own input embedding, [V, d]."""
         return cast(Tensor, self.backbone.get_input_embeddings().weight)
+
+    @property
+    def attends_to_all(self) -> bool:
+        """Whether every layer attends to all tokens before.
+
+        A sliding window would count padding, or other sequences, that stand between as tokens.
+        """
+        layers = DynamicCache(config=self.backbone.config).layers
+        return all(type(layer) is DynamicLayer for layer in layers)
 
     def head(self, hidden: Tensor) -> Tensor:
         """Return the logits of hidden states [..., d] over vocabulary and rows, [..., V + m]."""

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from torch import Tensor
+from torch.nn import functional
 
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup, fit
+from compositional.training.frozen_prompts import FrozenPrompts, can_freeze_prompts
 from compositional.training.replay import draw_replayed, num_replayed
 from compositional.training.schedule import plan_steps
-from compositional.training.targets import target_loss
+from compositional.training.targets import target_logits
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Lesson:
         run: Settings, streams and counters.
         replay: Past rows to add to each step; None for none.
         extra_loss: Returns a further loss of a step, added to that of the rows.
+        prompts_are_frozen: Whether nothing that trains reaches the prompts.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Lesson:
         run: RunContext,
         replay: Replay | None = None,
         extra_loss: Callable[[int], Tensor] | None = None,
+        *,
+        prompts_are_frozen: bool = False,
     ) -> None:
         self.key = key
         self.model = model
@@ -57,6 +62,10 @@ class Lesson:
         self.run = run
         self.replay = replay
         self.extra_loss = extra_loss
+        self.prompts: FrozenPrompts | None = None
+        if prompts_are_frozen and can_freeze_prompts(model):
+            max_bytes = run.training.prompt_cache_mib * 2**20
+            self.prompts = FrozenPrompts(model, sequences, max_bytes)
         size = run.training.batch_size
         ranks = [s.num_calls for s in sequences] if run.training.curriculum_learning else None
         self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, ranks)
@@ -85,7 +94,11 @@ class Lesson:
         budget.replayed_rows += len(replayed)
         budget.input_tokens += sum(len(row.prompt) + len(row.target) for row in rows)
         budget.target_tokens += sum(len(row.target) for row in rows)
-        loss = target_loss(self.model, rows)
+        if self.prompts is None:
+            logits, targets = target_logits(self.model, rows)
+        else:
+            logits, targets = self.prompts.target_logits(rows)
+        loss = functional.cross_entropy(logits.float(), targets)
         return loss if self.extra_loss is None else loss + self.extra_loss(step)
 
     def _replayed_rows(self, step: int) -> list[TokenSequence]:

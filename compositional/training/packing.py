@@ -21,7 +21,7 @@ class Pack:
     """Sequences end to end in one row. Legend: s positions, t target tokens.
 
     Attributes:
-        input_ids: [1, s].
+        input_ids: [1, s]; the last token of a sequence predicts nothing and is left out.
         position_ids: [1, s], counted from each sequence's own start.
         predicting: [t], the positions whose logits predict the targets.
         targets: [t], the target tokens, sequence by sequence.
@@ -40,10 +40,11 @@ def pack(sequences: Sequence[TokenSequence], device: torch.device | str = "cpu")
     predicting: list[int] = []
     targets: list[int] = []
     for sequence in sequences:
-        end = len(ids) + len(sequence.prompt) + len(sequence.target)
-        predicting += range(end - len(sequence.target) - 1, end - 1)
-        positions += range(end - len(ids))
-        ids += sequence.prompt + sequence.target
+        tokens = (sequence.prompt + sequence.target)[:-1]
+        end = len(ids) + len(tokens)
+        predicting += range(end - len(sequence.target), end)
+        positions += range(len(tokens))
+        ids += tokens
         targets += sequence.target
     return Pack(
         torch.tensor([ids], device=device),
@@ -53,24 +54,20 @@ def pack(sequences: Sequence[TokenSequence], device: torch.device | str = "cpu")
     )
 
 
-def packs_of(
-    sequences: Sequence[TokenSequence], device: torch.device | str = "cpu"
-) -> Iterator[Pack]:
-    """Pack sequences in their order, as many together as stay under `MAX_PACK_TOKENS`.
+def slices_of(lengths: Sequence[int]) -> Iterator[slice]:
+    """Cut sequences in their order into packs of at most `MAX_PACK_TOKENS`, or of one sequence.
 
     Attention costs the square of a pack's length though most of it is masked, and a matrix product
     of a few hundred rows already runs at the machine's full rate.
     """
-    group: list[TokenSequence] = []
-    length = 0
-    for sequence in sequences:
-        added = len(sequence.prompt) + len(sequence.target)
-        if group and length + added > MAX_PACK_TOKENS:
-            yield pack(group, device)
-            group, length = [], 0
-        group.append(sequence)
-        length += added
-    yield pack(group, device)
+    start, total = 0, 0
+    for place, length in enumerate(lengths):
+        if place > start and total + length > MAX_PACK_TOKENS:
+            yield slice(start, place)
+            start, total = place, 0
+        total += length
+    if start < len(lengths):
+        yield slice(start, len(lengths))
 
 
 def packed_logits(model: PreTrainedModel, batch: Pack) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from compositional.models.language_model import LanguageModel
 from compositional.training.batching import TokenSequence, collate, padded_logits
-from compositional.training.packing import packed_logits, packs_of
+from compositional.training.packing import pack, packed_logits, slices_of
 
 
 def target_logits(
@@ -24,9 +24,10 @@ def target_logits(
         The logits, [t, V + m], and the targets, [t], sequence by sequence.
     """
     if model.packs_sequences:
-        packs = list(packs_of(sequences, model.device))
-        logits = torch.cat([packed_logits(model.backbone, pack) for pack in packs])
-        return logits, torch.cat([pack.targets for pack in packs])
+        lengths = [len(sequence.prompt) + len(sequence.target) for sequence in sequences]
+        packs = [pack(sequences[chosen], model.device) for chosen in slices_of(lengths)]
+        logits = torch.cat([packed_logits(model.backbone, batch) for batch in packs])
+        return logits, torch.cat([batch.targets for batch in packs])
     batch = collate(sequences, model.chat.pad_id, model.device)
     return padded_logits(model.backbone, batch), batch.labels[batch.is_target]
 
