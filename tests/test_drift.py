@@ -111,7 +111,7 @@ def test_the_answers_are_the_base_models_own(tmp_path) -> None:
     expected = []
     for prompt in PROMPTS:
         start = base.chat.prompt_ids(prompt)
-        expected += [*start, *greedy(base, start, MAX_ANSWER_TOKENS).ids, base.chat.end_id]
+        expected += [*start, *greedy(base, start, MAX_ANSWER_TOKENS).ids]  # an end predicts nothing
     assert batch.tolist() == [expected]
 
 

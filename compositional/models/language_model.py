@@ -47,6 +47,7 @@ class LanguageModel:
         self.backbone.generation_config = GenerationConfig(eos_token_id=self.stop_ids)
         self.num_text_ids = int(self.embedding.shape[0])
         self.packs_sequences = packs_sequences(self.backbone, self.device)
+        self.decodes_in_slots: bool | None = None  # not tried yet
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
 

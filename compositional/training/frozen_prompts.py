@@ -10,16 +10,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from compositional.models.language_model import LanguageModel
+from compositional.models.parts import KeyValues, run_parts, slices_of
 from compositional.training.batching import TokenSequence
-from compositional.training.packing import slices_of
 from compositional.training.targets import target_logits
 
 Prompt = tuple[int, ...]
-# For each layer the keys and the values of a prompt but its last token, [1, heads, tokens, d].
-KeyValues = list[tuple[Tensor, Tensor]]
 
 TOLERANCE = 0.05
 
@@ -63,69 +60,13 @@ class FrozenPrompts:
         """Run the targets of one pack behind their prompts, [t, V + m]."""
         missing = [s.prompt for s in sequences if s.prompt not in self._kept]
         fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
-        states = [self._kept.get(s.prompt) or fresh[s.prompt] for s in sequences]
-        layers = [
-            (torch.cat([k for k, _ in layer], dim=2), torch.cat([v for _, v in layer], dim=2))
-            for layer in zip(*states, strict=True)
-        ]
-        return _run(
-            self.model,
-            [(s.prompt[-1], *s.target[:-1]) for s in sequences],
-            [len(s.prompt) - 1 for s in sequences],
-            DynamicCache(layers),
-        )[0]
+        before = [self._kept.get(s.prompt) or fresh[s.prompt] for s in sequences]
+        return run_parts(self.model, [(s.prompt[-1], *s.target[:-1]) for s in sequences], before)[0]
 
     @torch.no_grad()
     def _compute(self, prompts: list[Prompt]) -> list[KeyValues]:
-        """Return the keys and values of some prompts, computed in one pack."""
-        cache = DynamicCache()
-        _run(self.model, [prompt[:-1] for prompt in prompts], [0] * len(prompts), cache, head=1)
-        lengths = [len(prompt) - 1 for prompt in prompts]
-        layers = [
-            zip(keys.split(lengths, dim=2), values.split(lengths, dim=2), strict=True)
-            for keys, values, _ in cache
-        ]
-        return [list(states) for states in zip(*layers, strict=True)]
-
-
-def _run(
-    model: LanguageModel,
-    parts: Sequence[Prompt],
-    lengths_before: Sequence[int],
-    cache: DynamicCache,
-    head: int = 0,
-) -> Tensor:
-    """Run parts of sequences end to end, each seeing itself and its own keys in the cache.
-
-    Args:
-        model: The model.
-        parts: Token ids of each part.
-        lengths_before: How many tokens of each sequence stand in the cache, in the same order.
-        cache: Their keys and values; those of the parts are added.
-        head: Compute logits at so many last positions only; 0 for all.
-    """
-    device = model.device
-    lengths = torch.tensor([len(part) for part in parts])
-    before = torch.tensor(lengths_before)
-    numbers = torch.arange(len(parts))
-    owner = numbers.repeat_interleave(lengths)
-    positions = torch.cat(
-        [torch.arange(b, b + n) for b, n in zip(lengths_before, lengths.tolist(), strict=True)]
-    )
-    key_owner = torch.cat([numbers.repeat_interleave(before), owner])
-    key_positions = torch.cat([*(torch.arange(b) for b in lengths_before), positions])
-    sees = (owner[:, None] == key_owner) & (positions[:, None] >= key_positions)
-    dtype = model.backbone.dtype
-    mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, torch.finfo(dtype).min)
-    logits: Tensor = model.backbone(
-        input_ids=torch.tensor([[token for part in parts for token in part]], device=device),
-        attention_mask=mask[None, None].to(device),
-        position_ids=positions[None].to(device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=head,
-    ).logits
-    return logits
+        """Return the keys and values of prompts but their last tokens, computed in one pack."""
+        return run_parts(self.model, [prompt[:-1] for prompt in prompts], logits_to_keep=1)[1]
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ transformers reads positions that begin anew, without an attention mask, as sepa
 token sees one of another sequence. Not every model can be packed: see `models/packing_probe.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +12,6 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from compositional.training.batching import TokenSequence
-
-MAX_PACK_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -52,22 +50,6 @@ def pack(sequences: Sequence[TokenSequence], device: torch.device | str = "cpu")
         torch.tensor(predicting, device=device),
         torch.tensor(targets, device=device),
     )
-
-
-def slices_of(lengths: Sequence[int]) -> Iterator[slice]:
-    """Cut sequences in their order into packs of at most `MAX_PACK_TOKENS`, or of one sequence.
-
-    Attention costs the square of a pack's length though most of it is masked, and a matrix product
-    of a few hundred rows already runs at the machine's full rate.
-    """
-    start, total = 0, 0
-    for place, length in enumerate(lengths):
-        if place > start and total + length > MAX_PACK_TOKENS:
-            yield slice(start, place)
-            start, total = place, 0
-        total += length
-    if start < len(lengths):
-        yield slice(start, len(lengths))
 
 
 def packed_logits(model: PreTrainedModel, batch: Pack) -> Tensor:

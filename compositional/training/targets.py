@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from compositional.models.language_model import LanguageModel
+from compositional.models.parts import slices_of
 from compositional.training.batching import TokenSequence, collate, padded_logits
-from compositional.training.packing import pack, packed_logits, slices_of
+from compositional.training.packing import pack, packed_logits
 
 
 def target_logits(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from compositional.models import parts
 from compositional.models.language_model import LanguageModel
-from compositional.training import packing
 from compositional.training.batching import TokenSequence
 from compositional.training.frozen_prompts import FrozenPrompts, can_freeze_prompts
 from compositional.training.targets import target_logits
@@ -53,7 +53,7 @@ def gradients(model: LanguageModel, logits: Tensor) -> list[Tensor]:
 def test_the_same_logits_and_gradients_as_the_whole_sequences(
     tmp_path, arch, max_bytes, pack_tokens, monkeypatch
 ) -> None:
-    monkeypatch.setattr(packing, "MAX_PACK_TOKENS", pack_tokens)
+    monkeypatch.setattr(parts, "MAX_PACK_TOKENS", pack_tokens)
     model = with_rows(tmp_path, arch)
     rows = sequences_for(model)
     prompts = FrozenPrompts(model, rows, max_bytes)
@@ -72,7 +72,7 @@ def bytes_a_token(model: LanguageModel) -> int:
 
 
 def test_the_budget_bounds_what_is_kept(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(packing, "MAX_PACK_TOKENS", 4)
+    monkeypatch.setattr(parts, "MAX_PACK_TOKENS", 4)
     model = with_rows(tmp_path)
     token, rows = bytes_a_token(model), sequences_for(model)
     for tokens, kept in ((0, 0), (2, 0), (3, 3), (4, 4), (5, 4), (6, 6), (9, 6)):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from compositional.models import parts
 from compositional.models.language_model import LanguageModel
-from compositional.training import packing
 from compositional.training.batching import TokenSequence
 from compositional.training.targets import target_hidden, target_logits, target_loss
 from tests.methods_toy import SMALL
@@ -26,7 +26,7 @@ def model(request, tmp_path: Path) -> LanguageModel:
 
 def use(layout: str, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     model.packs_sequences = layout != "padded"
-    monkeypatch.setattr(packing, "MAX_PACK_TOKENS", 6 if layout == "several packs" else 512)
+    monkeypatch.setattr(parts, "MAX_PACK_TOKENS", 6 if layout == "several packs" else 512)
 
 
 def logits_alone(model: LanguageModel, sequence: TokenSequence) -> torch.Tensor:
