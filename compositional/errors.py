@@ -8,6 +8,8 @@ import difflib
 import math
 from collections.abc import Iterable
 
+MOST_LISTED = 20
+
 
 class CompositionalError(Exception):
     """Base of all errors that are the user's to mend: shown as one line, without a traceback."""
@@ -63,7 +65,7 @@ def check_at_least(what: str, value: float | None, least: int) -> None:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return the tail of an error on an unknown name: the nearest choice, then all of them.
+    """Return the tail of an error on an unknown name: the nearest choice, then all if not many.
 
     Args:
         name: What the user wrote.
@@ -73,6 +75,8 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
         For example `did you mean 'lora'? Choices: icl, lora, rag`.
     """
     ordered = sorted(choices)
-    close = difflib.get_close_matches(name, ordered, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, ordered, n=4, cutoff=0.5)
     guess = f"did you mean '{close[0]}'? " if close else ""
+    if close and len(ordered) > MOST_LISTED:
+        return f"{guess}Choices near it: {', '.join(close)} (of {len(ordered)})"
     return f"{guess}Choices: {', '.join(ordered)}"

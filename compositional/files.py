@@ -78,14 +78,7 @@ def read_json(path: Path) -> Any:
     Raises:
         DataError: If the file is missing, is not UTF-8 or is not JSON; with its path and place.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    return _parse_json(read_text(path), path, 1)
 
 
 def read_json_lines(path: Path) -> list[tuple[int, Any]]:
@@ -97,20 +90,42 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
     Raises:
         DataError: If the file is missing or a line is not JSON; with its path and line.
     """
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    return [(number, _parse_json(line, path, number)) for number, line in lines if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises:
+        DataError: If the file is missing or is not UTF-8; with its path and line.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                rows.append((number, json.loads(line)))
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}: line {number}: not JSON: {error.msg}") from error
-    return rows
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder, not a file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}: line {line}: not UTF-8: byte {data[error.start]:#x}") from error
+
+
+def _parse_json(text: str, path: Path, first_line: int) -> Any:
+    """Parse JSON that begins at a line of a file."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise DataError(f"{path}: line {line}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: line {first_line}: JSON that is nested too deeply") from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise DataError(f"{path}: line {first_line}: {str(error).split(';')[0]}") from error
 
 
 def read_json_list(path: Path) -> list[tuple[str, Any]]:
@@ -125,7 +140,7 @@ def read_json_list(path: Path) -> list[tuple[str, Any]]:
     items = read_json(path)
     if not isinstance(items, list):
         raise DataError(f"{path}: must hold a list of records, not {type(items).__name__}")
-    places = _places_of_items(path.read_text(encoding="utf-8"), len(items))
+    places = _places_of_items(read_text(path), len(items))
     return list(zip(places, items, strict=True))
 
 

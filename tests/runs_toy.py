@@ -32,6 +32,7 @@ def toy_settings(folder: Path, model: Path, /, **over: Any) -> dict[str, Any]:
         "data": {
             "source": str(source_file(folder, ROWS_PER_TOOL)),
             "data_dir": str(folder / "data"),
+            "num_mixed": 0,
             "training_rounds": "1-2,3-4",
             "train_size": 12,
             "samples_per_tool": 4,

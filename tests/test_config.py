@@ -235,7 +235,6 @@ def test_the_hash_ignores_names_and_places(tmp_path: Path) -> None:
             "model": {"name": str(model)},
             "data": {
                 "source": str(tmp_path / "toy.jsonl"),
-                "data_dir": "x",
                 **{k: str(v) for k, v in files.items()},
             },
             "output": {"results_dir": "y", "save_checkpoints": True, "tracker": "wandb"},

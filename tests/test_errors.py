@@ -25,3 +25,12 @@ def test_a_name_is_one_of_the_choices() -> None:
 def test_all_choices_are_named_in_order_of_the_alphabet() -> None:
     assert did_you_mean("xyz", ["rag", "lora"]) == "Choices: lora, rag"
     assert did_you_mean("rga", ["rag", "lora"]) == "did you mean 'rag'? Choices: lora, rag"
+
+
+def test_of_many_choices_the_near_ones_are_named() -> None:
+    names = [f"flag_{number}" for number in range(30)]
+    assert did_you_mean("flag_1x", names).startswith(
+        "did you mean 'flag_1'? Choices near it: flag_1"
+    )
+    assert did_you_mean("flag_1x", names).endswith("(of 30)")
+    assert did_you_mean("zzz", names).count("flag_") == 30  # nothing is near: all of them

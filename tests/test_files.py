@@ -176,14 +176,20 @@ def test_read_errors_name_the_file_and_the_line(tmp_path) -> None:
     (tmp_path / "lines").write_text('{"a": 1}\n\n{oops\n')
     with pytest.raises(DataError, match="lines: line 3: not JSON"):
         read_json_lines(tmp_path / "lines")
-    (tmp_path / "latin").write_bytes(b'"\xe9"')
+    (tmp_path / "latin").write_bytes(b'1\n"\xe9"')
+    (tmp_path / "deep").write_text("[" * 100_000)
+    (tmp_path / "long").write_text("9" * 5000)
     for read in (read_json, read_json_lines):
         with pytest.raises(DataError, match="missing: no such file"):
             read(tmp_path / "missing")
-        with pytest.raises(DataError, match="latin: cannot be read"):
+        with pytest.raises(DataError, match="latin: line 2: not UTF-8: byte 0xe9"):
             read(tmp_path / "latin")
-        with pytest.raises(DataError, match="cannot be read"):
+        with pytest.raises(DataError, match="is a folder, not a file"):
             read(tmp_path)
+        with pytest.raises(DataError, match="deep: line 1: JSON that is nested too deeply"):
+            read(tmp_path / "deep")
+        with pytest.raises(DataError, match="long: line 1: Exceeds the limit"):
+            read(tmp_path / "long")
 
 
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path) -> None:

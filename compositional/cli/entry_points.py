@@ -41,7 +41,8 @@ class CommonFlags:
         train_max_function_calls_per_round: A value a round; the last one repeats.
         test_max_function_calls_per_round: A value a round; the last one repeats.
         num_unanswerable: Queries that no tool answers, a column of their own.
-        num_mixed: Test examples that join queries of different rounds.
+        num_mixed: Test examples that join queries of different rounds, asked after the last one;
+            test_size without it, 0 for none.
         eval_after_each_round: Whether test sets are scored after every round, or at the end only.
         eval_all_previous: Whether all earlier rounds are scored after each round.
         eval_next_round: Whether the round to come is scored as well.
@@ -83,7 +84,7 @@ class CommonFlags:
     train_max_function_calls_per_round: tuple[int, ...] = ()
     test_max_function_calls_per_round: tuple[int, ...] = ()
     num_unanswerable: int = 0
-    num_mixed: int = 0
+    num_mixed: int | None = None
     eval_after_each_round: bool = True
     eval_all_previous: bool = True
     eval_next_round: bool = True

@@ -85,8 +85,17 @@ def score(argv: Sequence[str]) -> int:
         print(json.dumps(scores, indent=2))
     else:
         for name, value in scores.items():
-            print(f"{name:<24} {value}")
+            print(f"{name:<24} {_short(value)}")
     return 0
+
+
+def _short(value: object) -> str:
+    """Return a score, or scores by name, for a terminal; a mean over nothing is `-`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def convert(argv: Sequence[str]) -> int:

@@ -33,6 +33,7 @@ class JointConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Joint":
         """Build the bound around its method; all rounds must have the same number of epochs."""
+        _check_inner(self.of)
         epochs = sorted({round_.epochs for round_ in benchmark.rounds})
         if len(epochs) > 1:
             raise ConfigError(
@@ -54,7 +55,14 @@ class OracleConfig:
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Oracle":
         """Build the bound around its method."""
+        _check_inner(self.of)
         return Oracle(self.of.build(model, benchmark))
+
+
+def _check_inner(config: MethodConfig) -> None:
+    """Refuse a bound of a bound."""
+    if isinstance(config, JointConfig | OracleConfig):
+        raise ConfigError("the method of joint and oracle must be one that is no bound itself")
 
 
 class Joint:

@@ -88,9 +88,10 @@ class MemoryTokensConfig:
                 f"{'no ' if benchmark.adaptation is None else ''}adaptation_tools: "
                 "own_range needs a range there, and nothing else takes one"
             )
-        if END_OF_CALL in benchmark.skills:
+        if self.end_of_call and END_OF_CALL in benchmark.skills:
             raise ConfigError(
-                f"a tool is named {END_OF_CALL!r}, as the row that ends calls is: rename the tool"
+                f"a tool is named {END_OF_CALL!r}, as the row that ends calls is: rename the "
+                "tool, or leave end_of_call off"
             )
         method = MemoryTokens(self, model)
         end = [END_OF_CALL] if self.end_of_call else []

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from rank_bm25 import BM25Plus
 
-from compositional.errors import check_choice
+from compositional.errors import ModelError, check_choice
 from compositional.models.quiet import quiet_transformers
 from compositional.packages import minilm_folder
 from compositional.tasks.types import Skill
@@ -77,14 +77,24 @@ class DenseRetriever:
     Args:
         skills: The tools.
         model: Hub id or folder; empty for all-MiniLM-L6-v2 from a package, without a network.
+
+    Raises:
+        ModelError: If the model cannot be had.
     """
 
     def __init__(self, skills: Sequence[Skill], model: str = "") -> None:
         from sentence_transformers import SentenceTransformer
 
         self.skills = list(skills)
-        with quiet_transformers():
-            self._encoder = SentenceTransformer(model or str(minilm_folder()), device="cpu")
+        name = model or str(minilm_folder())
+        try:
+            with quiet_transformers():
+                self._encoder = SentenceTransformer(name, device="cpu")
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"the dense retriever's model {name!r} is no folder and cannot be had from the "
+                "Hub: give a folder, or leave dense_model empty for all-MiniLM-L6-v2"
+            ) from error
         texts = [tool_text(skill) for skill in skills]
         self._matrix = self._encoder.encode(
             texts, normalize_embeddings=True, show_progress_bar=False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from compositional.errors import check_at_least
+from compositional.errors import ConfigError, check_at_least
 from compositional.files import canonical_json
 from compositional.methods.stored import example_from_json, example_to_json
 from compositional.run_context import RunContext
@@ -28,10 +28,19 @@ class Toolbox:
         self.rows: dict[str, list[Example]] = {}
 
     def take(self, round_: Round) -> None:
-        """Add a round's tools, and rows of each."""
+        """Add a round's tools, and rows of each.
+
+        Raises:
+            ConfigError: If a tool has too few rows.
+        """
         self.skills.extend(round_.skills)
         for skill in round_.skills:
             rows = [e for e in round_.train if [s.skill for s in e.steps or ()] == [skill.name]]
+            if len(rows) < self.num_demonstrations:
+                raise ConfigError(
+                    f"demonstrations is {self.num_demonstrations}, but tool {skill.name!r} has "
+                    f"{len(rows)} one-call training rows"
+                )
             self.rows[skill.name] = rows[: self.num_demonstrations]
 
     def learn(self, round_: Round, run: RunContext) -> None:

@@ -138,8 +138,8 @@ class LanguageModel:
             reserved = f" with {self.answer_tokens} for its answer" if self.answer_tokens else ""
             raise ModelError(
                 f"{what}{reserved} takes {num_tokens} tokens, over the window of "
-                f"{self.window_tokens}: use fewer tools, a lower max_new_tokens, or a model with a "
-                "longer window"
+                f"{self.window_tokens}: use shorter rows, fewer tools in a prompt, a lower "
+                "max_new_tokens, or a model with a longer window"
             )
 
     def text(self, ids: list[int]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from compositional.report.labels import NOT_MEASURED
 
 Entry = str | int | Figure
 
+_NEGATIVE = re.compile(r"(?<![\w$])-(?=\d)")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -101,12 +103,14 @@ def _latex(table: Table) -> str:
     def line(entries: Sequence[Entry]) -> str:
         return " & ".join(_escape_latex(entry_text(entry)) for entry in entries) + r" \\"
 
-    caption = ". ".join([table.title, *(note.rstrip(".") for note in table.notes)])
+    caption = " ".join(
+        text if text.endswith(("?", ".")) else f"{text}." for text in (table.title, *table.notes)
+    )
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_escape_latex(caption)}.}}",
+            rf"\caption{{{_escape_latex(caption)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
             line(list(table.header)),
@@ -121,7 +125,8 @@ def _latex(table: Table) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return _NEGATIVE.sub("$-$", escaped)
 
 
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -63,12 +63,16 @@ class RunView:
 
     @property
     def sees(self) -> list[str]:
-        """What the method is shown of a test example."""
+        """What the method answers from, the expected tools and the round where it is told them."""
         shown, method = ["query"], self.method
         while "of" in method:
             shown += ["round"] if method["name"] == "oracle" else []
             method = method["of"]
-        return shown + (["tools"] if method.get("use_ground_truth_tools") else [])
+        if self.only_score is not None:
+            return ["nothing"]
+        shown += ["tool descriptions"] if "tool_format" in method else []
+        shown += ["training rows"] if method.get("demonstrations") else []
+        return shown + (["expected tools"] if method.get("use_ground_truth_tools") else [])
 
     @property
     def only_score(self) -> str | None:

@@ -147,7 +147,7 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
         ("model", list(models)),
         (f"{len(run.rounds)} rounds", list(run.rounds)),
         ("test examples a round", [str(size) for size in dict.fromkeys(sizes)]),
-        ("runs finished", [f"{len(experiment.finished)} of {num_runs}"]),
+        ("runs finished", [f"{len(experiment.finished)} of {num_runs} that were started"]),
         ("seed" if len(experiment.seeds) == 1 else "seeds", [str(s) for s in experiment.seeds]),
         ("run on", dates),
     ]

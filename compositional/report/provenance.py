@@ -49,7 +49,9 @@ def environment_table(runs: Sequence[RunView]) -> Table:
         "run", "method", "seed", "taken from", "started", "commit", "tree clean", "device",
         "threads", "processor",
     ]  # fmt: skip
-    return Table("Runs", header, rows)
+    commits = {str(row[5]) for row in rows}
+    notes = [f"The runs were made at {len(commits)} commits."] if len(commits) > 1 else []
+    return Table("Runs", header, rows, notes)
 
 
 def packages_text(runs: Sequence[RunView]) -> list[tuple[str, str]]:

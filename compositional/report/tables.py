@@ -92,6 +92,26 @@ def columns_table(experiment: Experiment) -> Table:
     return Table("Test sets", header, [[*key, n] for key, n in num_groups.items()], [note])
 
 
+def _fewest_groups(experiment: Experiment) -> list[str]:
+    """Return a note on the column of which the fewest groups are drawn, if any share queries."""
+    run = experiment.finished[0]
+    num_groups = {
+        name: int(group_examples(run.examples[name].base_ids).max()) + 1
+        for name in run.rounds
+        if name in run.examples
+    }
+    if not num_groups:
+        return []
+    name = min(num_groups, key=num_groups.__getitem__)
+    size = len(run.examples[name].base_ids)
+    if num_groups[name] == size:
+        return []
+    return [
+        f"The fewest independent groups stand in {name}: {num_groups[name]} of {size} examples, "
+        "since examples that share a base query are drawn together."
+    ]
+
+
 def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Table:
     """Return the check of every trained method against its floor."""
     verdicts = {True: "yes", False: "no", None: NOT_MEASURED}
@@ -103,6 +123,7 @@ def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Tabl
     notes = [
         "Tool F1 of the diagonal, pooled over rounds; paired over test examples. A method learns "
         "where the lower ends of both intervals lie above 0.",
+        *_fewest_groups(experiment),
         experiment.interval_note,
     ]
     return Table("Does it learn?", header, rows, notes)

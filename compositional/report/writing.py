@@ -33,9 +33,9 @@ def write_report(
 ) -> None:
     """Print the matrices and the table of methods, and write the page and the tables.
 
-    Beside the page stand `scores.md` and `costs.md`, and where another format is asked for the
-    same tables in it. The file of scores holds nothing that depends on when or where a run was
-    made.
+    Beside the page stand `scores.md` and `costs.md` (`x-scores.md` beside `x.html`), and where
+    another format is asked for the same tables in it. The file of scores holds nothing that
+    depends on when or where a run was made.
 
     Args:
         folder: `results/<experiment>`.
@@ -58,6 +58,8 @@ def write_report(
     headline += [check_table(checks, experiment)] if checks else []
     others = others_table(experiment)
     headline += [others] if others is not None else []
+    outside = outside_table(experiment, figures)
+    headline += [outside] if outside is not None else []
     tables = [*headline, *_further_tables(experiment, figures)]
     for name in dict.fromkeys(["markdown", table_format]):
         suffix = SUFFIXES[name]
@@ -65,8 +67,8 @@ def write_report(
             scores, spent = scores_csv(figures), costs_csv(costs)
         else:
             scores, spent = RENDERERS[name](tables), RENDERERS[name]([costs_table(costs)])
-        write_text(page.with_name(f"scores.{suffix}"), scores)
-        write_text(page.with_name(f"costs.{suffix}"), spent)
+        write_text(_beside(page, f"scores.{suffix}"), scores)
+        write_text(_beside(page, f"costs.{suffix}"), spent)
     write_text(page, render_page(experiment, figures, checks, costs))
 
     if table_format == "csv":
@@ -75,35 +77,49 @@ def write_report(
         if table_format == "markdown":
             print(matrices_text(figures))
         print(RENDERERS[table_format](headline))
-    print(f"report: {page}; costs: {page.with_name('costs.md')}", file=sys.stderr)
+    print(f"report: {page}; costs: {_beside(page, 'costs.md')}", file=sys.stderr)
+
+
+def _beside(page: Path, name: str) -> Path:
+    """Return a file beside a page; a page that the user names lends it its own name."""
+    return page.with_name(name if page.name == PAGE else f"{page.stem}-{name}")
 
 
 def _further_tables(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
     tables: list[Table | None] = [seeds_table(figures, name) for name in HEADLINE_SCORES]
     tables += [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
-    tables += [outside_table(experiment, figures), scores_table(experiment, figures)]
+    tables += [scores_table(experiment, figures)]
     tables += [num_calls_table(figures, name) for name in HEADLINE_SCORES]
     tables += [columns_table(experiment)]
     return [table for table in tables if table is not None]
 
 
 def scores_csv(figures: Sequence[MethodFigures]) -> str:
-    """Return every figure as CSV, a line each; a value that was not measured is empty."""
-    header = ["run", "method", "sees", "seed", "score", "figure", "value", "low", "high"]
+    """Return every figure as CSV, a line each; a value that was not measured is empty.
+
+    `columns` is the number of columns in a mean that leaves some out: retention at an age.
+    """
+    header = ["run", "method", "sees", "seed", "score", "figure", "value", "low", "high", "columns"]
     rows: list[list[object]] = []
     for method in figures:
         run = method.run
         for score_name, last_row in method.last_row.items():
             named = {"average_accuracy": last_row}
+            num_columns: dict[str, int] = {}
             if summary := method.summaries.get(score_name):
                 named |= summary.figures
-                named |= {f"retention_at_age_{a.age}": a.figure for a in summary.retention_by_age}
+                for age in summary.retention_by_age:
+                    named[f"retention_at_age_{age.age}"] = age.figure
+                    num_columns[f"retention_at_age_{age.age}"] = age.num_columns
                 named |= {
                     f"forgetting_after_round_{t}": figure
                     for t, figure in enumerate(summary.forgetting_by_round, start=1)
                 }
             start = [run.name, run.method_title, "+".join(run.sees), run.seed, score_name]
-            rows += [[*start, name, *_numbers(figure)] for name, figure in named.items()]
+            rows += [
+                [*start, name, *_numbers(figure), num_columns.get(name)]
+                for name, figure in named.items()
+            ]
     return csv_text(header, rows)
 
 

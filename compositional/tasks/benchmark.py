@@ -116,6 +116,11 @@ def _single_round(config: DataConfig) -> Benchmark:
     test_path = config.test_file or _TEST_FILE
     descriptions = config.tool_descriptions
     is_test_only = config.train_file is None and config.test_file and descriptions
+    if config.train_file is None and not is_test_only and not train_path.is_file():
+        raise DataError(
+            f"{train_path}: no such file here; name one with train_file, name rounds with "
+            "training_rounds, or give test_file and tool_descriptions to train nothing"
+        )
     train = () if is_test_only else read_examples(train_path, 1)
     if not train and not is_test_only:
         raise DataError(f"{train_path}: the training set is empty")

@@ -17,6 +17,22 @@ from compositional.tasks.sources.opening import SourceName
 DEFAULT_SOURCE = "bfcl"
 DEFAULT_TRAIN_SIZE = 400
 DEFAULT_TEST_SIZE = 100
+# What shapes the rounds that are built, and means nothing where a single one is read from files.
+_OF_ROUNDS = (
+    "data_dir",
+    "adaptation_tools",
+    "samples_per_tool",
+    "train_size",
+    "test_size",
+    "train_max_function_calls",
+    "test_max_function_calls",
+    "train_max_function_calls_per_round",
+    "test_max_function_calls_per_round",
+    "train_multi_tool_ratios",
+    "test_multi_tool_ratios",
+    "num_unanswerable",
+    "num_mixed",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,8 @@ class DataConfig:
         test_multi_tool_ratios: Shares of 2, 3, ... calls among composed examples (equal).
         test_one_call: Whether test sets hold one-call queries too.
         num_unanswerable: Queries that no tool answers, a column of their own.
-        num_mixed: Test examples that join queries of different rounds.
+        num_mixed: Test examples that join queries of different rounds, asked after the last one;
+            0 for none (test_size where there are two rounds or more, and two calls a query).
         data_seed: Seed of the split and of composition (the run's seed).
         train_file: Training file of a single round (function_calling_train.json).
         test_file: Test file of a single round (function_calling_test.json).
@@ -70,7 +87,7 @@ class DataConfig:
     test_multi_tool_ratios: tuple[float, ...] = ()
     test_one_call: bool = True
     num_unanswerable: int = 0
-    num_mixed: int = 0
+    num_mixed: int | None = None
     data_seed: int | None = None
     train_file: Path | None = None
     test_file: Path | None = None
@@ -133,9 +150,12 @@ class DataConfig:
         return values[min(max(round_index, 1), len(values)) - 1]
 
     def _check_single_round(self) -> None:
-        for name in ("adaptation_tools", "num_unanswerable", "num_mixed"):
-            if value := getattr(self, name):
-                raise ConfigError(f"{name} {value} needs training_rounds, such as 1-10:3,11-20:3")
+        for name in _OF_ROUNDS:
+            if (value := getattr(self, name)) not in (getattr(DataConfig, name), 0):
+                raise ConfigError(
+                    f"{name} {value} needs training_rounds, such as 1-10:3,11-20:3: without them "
+                    "the rows of train_file and test_file are taken as they are"
+                )
 
 
 def _check_ratios(name: str, ratios: Sequence[float]) -> None:

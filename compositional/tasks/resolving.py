@@ -81,6 +81,10 @@ def resolve(config: DataConfig, seed: int, *, exact: bool) -> ResolvedData:
     one_call = config.test_one_call and found.get("test_one_call", True)
     data_seed = seed if config.data_seed is None else config.data_seed
     filled = replace(config, data_seed=data_seed, test_one_call=one_call, **values)
+    if filled.num_mixed is None:
+        filled = replace(
+            filled, num_mixed=_num_mixed(config, filled, found, fills_in=takes_what_is_there)
+        )
     return ResolvedData(
         config=filled,
         data_seed=data_seed,
@@ -102,11 +106,36 @@ def _settings_found(config: DataConfig) -> JsonObject:
     return {}
 
 
+def _num_mixed(config: DataConfig, filled: DataConfig, found: JsonObject, *, fills_in: bool) -> int:
+    """Return the size of the mixed test set where the user named none.
+
+    Args:
+        config: What is asked for.
+        filled: The same with every other value known.
+        found: Settings of the files in a named folder.
+        fills_in: Whether what stands in that folder counts.
+    """
+    ranges = [str(tools) for tools in config.ranges]
+    if len(ranges) < 2 or config.max_calls("test", len(ranges)) < 2:
+        return 0
+    if fills_in:
+        folder = config.data_dir or Path()
+        for path in sorted(folder.glob("manifest_mixed_*.json")):
+            settings = read_json(path).get("settings", {})
+            if settings.get("rounds") == ranges:
+                return int(settings["num_mixed"])
+        is_made_by_hand = not found and any(folder.glob(f"*/*tools{ranges[0]}_*"))
+        lacks_source = config.source is None and SourceName(str(filled.source)).path is not None
+        if is_made_by_hand or lacks_source:
+            return 0
+    return filled.test_size or DEFAULT_TEST_SIZE
+
+
 def _asked_sha256(config: DataConfig) -> str | None:
     """Return the hash of the source where it is a local file that the user names."""
     path = SourceName(config.source).path if config.source else None
     if path is None:
         return None
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     return sha256_file(path)

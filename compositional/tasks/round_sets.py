@@ -63,7 +63,7 @@ def ensure_files(config: DataConfig, seed: int, *, exact: bool = False) -> DataF
     )
     adaptation = next(manifests) if config.adaptation_tools else None
     rounds = tuple(next(manifests) for _ in config.plans)
-    mixed = next(manifests) if config.num_mixed else None
+    mixed = next(manifests) if data.config.num_mixed else None
     unanswerable_ = next(manifests) if config.num_unanswerable else None
     return DataFiles(data.folder, adaptation, rounds, mixed, unanswerable_)
 
@@ -207,7 +207,7 @@ class _RoundSets:
 
     def _build_mixed(self, file_set: FileSet, settings: JsonObject) -> Content:
         examples = self.tools.mixed(
-            self.config.ranges, self.config.num_mixed, settings["test_max_function_calls"]
+            self.config.ranges, settings["num_mixed"], settings["test_max_function_calls"]
         )
         files = {file_set.required[0]: _records(examples, scored=True)}
         about = self._source_about() | {"examples": {"test": counts(examples)}}

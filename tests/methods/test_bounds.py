@@ -183,3 +183,10 @@ def test_joint_refuses_rounds_of_different_epochs(toy_model_folder) -> None:
     uneven = replace(benchmark, rounds=(first, replace(second, epochs=first.epochs + 1)))
     with pytest.raises(ConfigError, match="give every round the same number"):
         JointConfig(LoraConfig()).build(fresh_model(toy_model_folder), uneven)
+
+
+@pytest.mark.parametrize("bound", [JointConfig, OracleConfig])
+def test_a_bound_of_a_bound_is_refused(toy_model_folder, bound) -> None:
+    model = fresh_model(toy_model_folder)
+    with pytest.raises(ConfigError, match="no bound itself"):
+        bound(of=JointConfig(of=LoraConfig(adapter=SMALL))).build(model, toy_benchmark())

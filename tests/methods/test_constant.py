@@ -116,3 +116,5 @@ def test_ties_go_to_the_lesser_name_and_text() -> None:
 def test_an_unknown_score_is_an_error() -> None:
     with pytest.raises(ConfigError, match="unknown score 'tool_f2'; did you mean 'tool_f1'"):
         constant("tool_f2")
+    with pytest.raises(ConfigError, match="unknown score 'parse_error_rate'"):
+        constant("parse_error_rate")

@@ -27,7 +27,7 @@ def prompt_text(method: Icl) -> str:
 
 def test_before_anything_is_taught_it_is_zero_shot(model) -> None:
     method, zero_shot = (
-        build(model, demonstrations=2),
+        build(model, demonstrations=1),
         ZeroShotConfig().build(model, toy_benchmark(3)),
     )
     assert method.prompt(QUERY) == zero_shot.prompt(QUERY)
@@ -51,13 +51,12 @@ def test_the_prompt_holds_exactly_the_tools_taught_so_far(model, tool_format) ->
         assert text.endswith("what is the time<|im_end|>\n<|im_start|>assistant\n")
 
 
-@pytest.mark.parametrize("num", [0, 1, 2])
+@pytest.mark.parametrize("num", [0, 1])
 def test_demonstrations_are_the_first_one_call_training_rows_of_each_tool(model, num) -> None:
     method = build(model, demonstrations=num)
     method.learn(toy_round(1), toy_context())
     # training rows: 0 get_time, 1 set_alarm, 2 both, 3 get_time
-    expected = {0: [], 1: ["get_time-0", "set_alarm-1"],
-                2: ["get_time-0", "get_time-3", "set_alarm-1"]}  # fmt: skip
+    expected = {0: [], 1: ["get_time-0", "set_alarm-1"]}
     assert [d.id for d in method.toolbox.demonstrations(method.toolbox.skills)] == expected[num]
     text = prompt_text(method)
     assert text.count('"arguments": {"what"') == len(expected[num])

@@ -3,8 +3,14 @@ import math
 import pytest
 import torch
 
-from compositional.errors import ConfigError
-from compositional.methods.retrieval import Bm25Retriever, build_retriever, tool_text, words
+from compositional.errors import ConfigError, ModelError
+from compositional.methods.retrieval import (
+    Bm25Retriever,
+    DenseRetriever,
+    build_retriever,
+    tool_text,
+    words,
+)
 from compositional.tasks.types import Skill
 
 
@@ -129,3 +135,8 @@ def test_dense_ranks_by_cosine(encoder_folder) -> None:
         expected = sorted(range(len(SKILLS)), key=lambda place: -scores[place])
         found = retriever.top(query, 3)
         assert [s.name for s in found] == [SKILLS[place].name for place in expected[:3]]
+
+
+def test_a_dense_model_that_cannot_be_had_is_one_line() -> None:
+    with pytest.raises(ModelError, match="model 'no/where' is no folder and cannot be had"):
+        DenseRetriever(SKILLS, "no/where")

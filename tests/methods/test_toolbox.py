@@ -17,14 +17,14 @@ def test_it_holds_tools_and_first_rows_in_the_order_taught() -> None:
 
 
 def test_its_state_is_json_and_its_size_is_counted() -> None:
-    toolbox, run = Toolbox(2), toy_context()
+    toolbox, run = Toolbox(1), toy_context()
     toolbox.learn(toy_round(1), run)
     without, small = Toolbox(0), toy_context()
     without.learn(toy_round(1), small)
     assert run.budget.buffer_bytes > small.budget.buffer_bytes > 0
     state = toolbox.state_dict()
     assert state.tensors == {}
-    other = Toolbox(2)
+    other = Toolbox(1)
     other.load_state_dict(state)
     assert other.skills == toolbox.skills
     shown = toolbox.demonstrations(toolbox.skills)
@@ -34,3 +34,8 @@ def test_its_state_is_json_and_its_size_is_counted() -> None:
 def test_a_negative_number_is_refused() -> None:
     with pytest.raises(ConfigError, match="demonstrations is -1"):
         Toolbox(-1)
+
+
+def test_more_demonstrations_than_rows_are_refused() -> None:
+    with pytest.raises(ConfigError, match="is 2, but tool 'set_alarm' has 1 one-call"):
+        Toolbox(2).take(toy_round(1))

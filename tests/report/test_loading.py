@@ -24,9 +24,29 @@ def test_says_what_a_method_sees(tmp_path: Path) -> None:
     write_run(tmp_path / "a", {"name": "oracle", "of": forced}, make_benchmark())
     write_run(tmp_path / "b", {"name": "lora"}, make_benchmark())
     first, second = sorted(load_experiment(tmp_path).finished, key=lambda run: run.name)
-    assert first.sees == ["query", "round", "tools"]
+    assert first.sees == ["query", "round", "expected tools"]
     assert first.method_title == "oracle of memory_tokens"
     assert second.sees == ["query"]
+
+
+@pytest.mark.parametrize(
+    ("method", "sees"),
+    [
+        ({"name": "constant", "maximise": "tool_f1"}, ["nothing"]),
+        ({"name": "zero_shot"}, ["query"]),
+        (
+            {"name": "icl", "tool_format": "compact", "demonstrations": 0},
+            ["query", "tool descriptions"],
+        ),
+        (
+            {"name": "rag", "tool_format": "full", "demonstrations": 1},
+            ["query", "tool descriptions", "training rows"],
+        ),
+    ],
+)
+def test_says_what_stands_in_a_prompt(tmp_path: Path, method, sees) -> None:
+    write_run(tmp_path / "a", method, make_benchmark())
+    assert load_experiment(tmp_path).finished[0].sees == sees
 
 
 def test_no_finished_run_is_one_line(tmp_path: Path) -> None:

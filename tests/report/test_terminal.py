@@ -10,18 +10,20 @@ Figures = dict[str, MethodFigures]
 
 def test_matrices_side_by_side(figures: Figures) -> None:
     text = matrices_text([figures["lora"]])
-    assert text.splitlines()[3:] == [
+    bound = 1 - 0.05 ** (1 / 4)
+    assert text.splitlines()[2].endswith(f"(95 %): {bound:.2f} at n = 4.")
+    assert text.splitlines()[4:] == [
         "lora",
-        "  tool F1        tools1  tools2    argument F1    tools1  tools2",
-        "  before           0.00    0.00    before           0.00    0.00",
-        "  after round 1    1.00    0.00    after round 1    1.00    0.00",
-        "  after round 2    0.50    0.75    after round 2    0.50    0.50",
+        "  tool F1        tools1   tools2     argument F1    tools1   tools2",
+        "  before           0.00*    0.00*    before           0.00*    0.00*",
+        "  after round 1    1.00*    0.00*    after round 1    1.00*    0.00*",
+        "  after round 2    0.50     0.75     after round 2    0.50     0.50",
     ]
 
 
 def test_unmeasured_cells_and_what_is_seen(figures: Figures) -> None:
     text = matrices_text([figures["constant"], figures["oracle"]])
-    assert "  before              ·       ·\n" in text
+    assert "  before              ·        ·\n" in text
     assert "argument F1" not in text.partition("oracle")[0]
     assert "oracle (oracle of lora), sees the round" in text
 

@@ -16,29 +16,29 @@ from tests.report.runs import make_benchmark, write_run
 def test_prints_matrices_and_tables(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     write_report(folder, page=tmp_path / "page.html")
     printed = capsys.readouterr()
-    assert "  after round 2    0.50    0.75    after round 2    0.50    0.50" in printed.out
+    assert "  after round 2    0.50     0.75     after round 2    0.50     0.50" in printed.out
     assert "### Tool F1 of each method" in printed.out
     assert "### Runs without a result" in printed.out
     assert str(tmp_path / "page.html") in printed.err
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"page.html", "scores.md", "costs.md"}
-    scores = (tmp_path / "scores.md").read_text()
+    assert names == {"page.html", "page-scores.md", "page-costs.md"}
+    scores = (tmp_path / "page-scores.md").read_text()
     assert "### Every score, mean of the last row" in scores
     assert "seconds" not in scores
-    assert "seconds learning" in (tmp_path / "costs.md").read_text()
+    assert "seconds learning" in (tmp_path / "page-costs.md").read_text()
 
 
 def test_latex_alone_is_printed(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     write_report(folder, "latex", tmp_path / "page.html")
     assert capsys.readouterr().out.startswith("\\begin{table}")
-    assert (tmp_path / "scores.tex").exists()
-    assert (tmp_path / "costs.tex").exists()
+    assert (tmp_path / "page-scores.tex").exists()
+    assert (tmp_path / "page-costs.tex").exists()
 
 
 def test_csv_has_a_line_a_figure(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     write_report(folder, "csv", tmp_path / "page.html")
     out = capsys.readouterr().out
-    assert out == (tmp_path / "scores.csv").read_text()
+    assert out == (tmp_path / "page-scores.csv").read_text()
     rows = {
         (row["run"], row["score"], row["figure"]): row for row in csv.DictReader(io.StringIO(out))
     }
@@ -47,8 +47,10 @@ def test_csv_has_a_line_a_figure(folder: Path, tmp_path: Path, capsys) -> None: 
     assert rows["zero_shot", "tool_f1", "learning_gap"]["value"] == ""
     assert rows["lora", "parse_error_rate", "average_accuracy"]["value"] == "0.25"
     assert rows["lora", "tool_f1", "forgetting_after_round_2"]["value"] == "0.5"
+    retention = rows["lora", "tool_f1", "retention_at_age_1"]
+    assert (retention["value"], retention["columns"]) == ("0.5", "1")
     assert rows["oracle", "tool_f1", "average_accuracy"]["sees"] == "query+round"
-    assert (tmp_path / "costs.csv").exists()
+    assert (tmp_path / "page-costs.csv").exists()
 
 
 def test_scores_do_not_depend_on_when_and_where(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_published_runs_give_the_same_scores(folder: Path, tmp_path: Path) -> No
     (tmp_path / "tiny").mkdir()
     write_report(tmp_path / "tiny", published=tmp_path / "published")
     write_report(folder, page=tmp_path / "own" / "page.html")
-    own = (tmp_path / "own" / "scores.md").read_text()
+    own = (tmp_path / "own" / "page-scores.md").read_text()
     # Only finished runs are published: the table of failed ones is not there.
     start, _, rest = own.partition("### Runs without a result")
     expected = start + rest[rest.index("### ") :]

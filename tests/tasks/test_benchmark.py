@@ -57,6 +57,32 @@ def test_rounds_are_built_and_loaded_in_the_order_taught(source: Path) -> None:
     )
 
 
+def num_mixed(config: DataConfig) -> int:
+    return len(prepare(config, 1).mixed)
+
+
+def test_a_mixed_set_is_asked_unless_told_otherwise(source: Path) -> None:
+    assert num_mixed(_config(source)) == 6  # as many as a test set
+    assert num_mixed(_config(source, num_mixed=2, data_dir=source.parent / "two")) == 2
+    assert num_mixed(_config(source, num_mixed=0)) == 0
+    assert num_mixed(_config(source, training_rounds="1-2")) == 0
+    one_call = {"test_max_function_calls": 1, "test_size": 2, "data_dir": source.parent / "one"}
+    assert num_mixed(_config(source, **one_call)) == 0
+
+
+def test_a_folders_own_mixed_set_is_taken(source: Path) -> None:
+    prepare(_config(source, num_mixed=2), 1)
+    assert num_mixed(_config(source)) == 2
+    source.unlink()
+    assert num_mixed(_config(source, source=None)) == 2
+    for path in (source.parent / "data").rglob("*mixed*"):
+        path.unlink()
+    assert num_mixed(_config(source, source=None)) == 0  # nothing to build it from
+    for path in (source.parent / "data").glob("manifest*"):
+        path.unlink()
+    assert num_mixed(_config(source, source=None)) == 0  # files made by hand
+
+
 def test_the_same_files_are_loaded_again_without_the_source(source: Path) -> None:
     built = prepare(_config(source), 1)
     config = _config(source, source=None, train_size=None, test_size=None)

@@ -31,6 +31,10 @@ def test_per_round_limits_repeat_their_last_value() -> None:
         ({"training_rounds": "1-3", "train_file": Path("a.json")}, "leave out train_file"),
         ({"num_unanswerable": 5}, "num_unanswerable 5 needs training_rounds"),
         ({"adaptation_tools": "1-2"}, "adaptation_tools 1-2 needs training_rounds"),
+        ({"train_size": 5}, "train_size 5 needs training_rounds"),
+        ({"samples_per_tool": 1}, "samples_per_tool 1 needs training_rounds"),
+        ({"data_dir": Path("x")}, "data_dir x needs training_rounds"),
+        ({"train_max_function_calls": 1}, "train_max_function_calls 1 needs training_rounds"),
     ],
 )
 def test_settings_that_no_data_can_have_are_refused(settings: dict[str, Any], words: str) -> None:

@@ -14,6 +14,7 @@ from compositional.files import (
     canonical_json,
     read_json_lines,
     read_json_list,
+    read_text,
     sha256_file,
     sha256_text,
 )
@@ -34,13 +35,15 @@ def read_file(path: Path) -> Source:
         DataError: If the file is missing, or a row malformed; its line or record is named.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     if path.suffix == ".parquet":
         records = _read_parquet(path)
     elif path.suffix == ".json" and _begins_list(path):
         records = read_json_list(path)
     else:
         records = [(f"line {number}", record) for number, record in read_json_lines(path)]
+    if not records:
+        raise DataError(f"{path}: holds no rows")
     rows = _rows(str(path), records)
     return Source(path.name, None, sha256_file(path), "not stated", rows, {})
 
@@ -92,10 +95,7 @@ def _read_parquet(path: Path) -> Records:
 
 
 def _begins_list(path: Path) -> bool:
-    try:
-        return path.read_text(encoding="utf-8").lstrip().startswith("[")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    return read_text(path).lstrip().startswith("[")
 
 
 def _numbered(records: Iterable[Any]) -> Records:
@@ -110,6 +110,9 @@ def _rows(name: str, records: Records) -> tuple[Row, ...]:
     for number, ((place, record), row_id) in enumerate(zip(records, ids, strict=True), start=1):
         try:
             rows.append(xlam_row(record, str(row_id if len(given) == len(ids) else number)))
+        except RecursionError as error:
+            raise DataError(f"{name}: {place}: malformed row: nested too deeply") from error
         except ValueError as error:
-            raise DataError(f"{name}: {place}: malformed row: {error}") from error
+            reason = str(error).split("; use sys.")[0]  # Python's advice on long numbers
+            raise DataError(f"{name}: {place}: malformed row: {reason}") from error
     return tuple(rows)

@@ -108,3 +108,27 @@ def test_a_gated_data_set_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(DataError, match=r"a/b is gated.*HF_TOKEN"):
         read_hub("a/b", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [("[" * 3000, "nested too deeply"), ('{"n": ' + "9" * 5000 + "}", "limit")],
+)
+def test_what_python_cannot_read_is_named(tmp_path: Path, arguments: str, words: str) -> None:
+    call = json.dumps([{"name": "a", "arguments": {}}])
+    tools = json.dumps([{"name": "a", "description": "", "parameters": {}}])
+    good = {"query": "q", "answers": call, "tools": tools}
+    bad = {**good, "answers": f'[{{"name": "a", "arguments": {arguments}}}]'}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    with pytest.raises(DataError, match=f"a.jsonl: line 2: malformed row: .*{words}"):
+        read_file(path)
+
+
+def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=r"a\.jsonl: holds no rows"):
+        read_file(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"b\.jsonl: is a folder"):
+        read_file(tmp_path / "b.jsonl")
