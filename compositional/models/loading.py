@@ -92,7 +92,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
     """
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
-    folder = _model_folder(config)
+    folder = model_folder(config)
     digest = _weights_sha256(folder, config.name)
     with quiet_transformers():
         try:
@@ -128,7 +128,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def _model_folder(config: ModelConfig) -> Path:
+def model_folder(config: ModelConfig) -> Path:
     """Return the folder that holds the named model as safetensors."""
     path = Path(config.name).expanduser()
     if config.revision is not None and (config.name == DEFAULT_MODEL or path.exists()):
