@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from compositional.drift import MAX_ANSWER_TOKENS, DriftProbe, plain_prompts
+from compositional.generation.uncached import greedy
 from compositional.methods.base import MethodConfig
 from compositional.methods.icl import IclConfig
 from compositional.methods.lora import LoraConfig
@@ -10,7 +11,6 @@ from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rag import RagConfig
 from compositional.methods.zero_shot import ZeroShotConfig
 from compositional.models.language_model import LanguageModel
-from tests.generation.greedy import greedy
 from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context
 from tests.toy import load_toy

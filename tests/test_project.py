@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from compositional.benchmarks.peers import PACKAGES
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted([*ROOT.glob("scripts/*.sh"), ROOT / ".ci/run"])
 
@@ -25,6 +27,7 @@ def test_every_requirement_is_pinned_exactly() -> None:
 def test_every_import_has_a_requirement() -> None:
     names = {"jinja2": "jinja2", "yaml": "PyYAML", "huggingface_hub": "huggingface-hub"}
     requirements = (ROOT / "requirements.txt").read_text().lower()
+    requirements += "\n" + "\n".join(PACKAGES)
     for path in [*ROOT.glob("compositional/**/*.py"), *ROOT.glob("tests/**/*.py")]:
         for module in re.findall(r"^ *(?:import|from) (\w+)", path.read_text(), re.MULTILINE):
             if module not in {*sys.stdlib_module_names, "compositional", "tests"}:

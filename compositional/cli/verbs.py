@@ -140,10 +140,36 @@ def publish(argv: Sequence[str]) -> int:
     return 0
 
 
+def speed(argv: Sequence[str]) -> int:
+    """Time training and decoding beside what a user would take instead."""
+    from compositional.benchmarks.bench import SpeedConfig
+    from compositional.benchmarks.speed import TABLES, measure_speed
+    from compositional.models.loading import ModelConfig
+
+    parser = Parser(prog="compositional speed", allow_abbrev=False, description=speed.__doc__)
+    parser.add_argument("--hwu64", type=Path, help="rows of HWU64 (compositional convert hwu64)")
+    parser.add_argument("--sgd", type=Path, help="rows of SGD (compositional convert sgd)")
+    parser.add_argument("--table", action="append", help=f"one of {', '.join(TABLES)}; or all")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--model", default="smollm2", help="as in --model.name")
+    parser.add_argument("--repeats", type=int, default=5, help="timed runs after a warm-up")
+    parser.add_argument("--output", type=Path, default=Path("docs/results/speed"))
+    known = parser.parse_args(argv)
+    config = SpeedConfig(
+        hwu64=known.hwu64,
+        sgd=known.sgd,
+        model=ModelConfig(name=known.model, device=known.device),
+        repeats=known.repeats,
+    )
+    print(measure_speed(config, known.output, known.table or TABLES))
+    return 0
+
+
 VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "run": run,
     "report": report,
     "score": score,
     "convert": convert,
     "publish": publish,
+    "speed": speed,
 }

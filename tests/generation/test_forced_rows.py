@@ -2,8 +2,8 @@ import pytest
 
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
+from compositional.generation.uncached import greedy
 from compositional.models.language_model import LanguageModel
-from tests.generation.greedy import greedy
 from tests.generation.toy_prompts import (
     ARCHS,
     LENGTHS,

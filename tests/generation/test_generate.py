@@ -8,10 +8,10 @@ from compositional.errors import ModelError
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.generation.shared_prefix import shared_prefix
+from compositional.generation.uncached import greedy
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
-from tests.generation.greedy import greedy
 from tests.generation.toy_prompts import (
     ARCHS,
     LENGTHS,

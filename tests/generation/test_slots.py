@@ -6,9 +6,9 @@ import torch
 from compositional.generation.padded import decode_padded
 from compositional.generation.slot_probe import can_decode_in_slots
 from compositional.generation.slots import decode_in_slots
+from compositional.generation.uncached import greedy
 from compositional.models.language_model import LanguageModel
 from compositional.settings import EvaluationConfig
-from tests.generation.greedy import greedy
 from tests.generation.toy_prompts import ARCHS, add_random_rows, prompts_of, stopping_model
 from tests.toy import load_toy
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
+from compositional.generation.uncached import greedy
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
-from tests.generation.greedy import greedy
 from tests.rounds_toy import toy_context
 from tests.toy import Arch, load_toy
 

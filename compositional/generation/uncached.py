@@ -1,4 +1,4 @@
-"""The slow way to decode that the fast one must equal: one prompt, no cache, no padding."""
+"""The plain way to decode, which the fast one must equal: one prompt, no cache, no padding."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,18 @@ def greedy(
 ) -> Answer:
     """Take the likeliest token again and again, the whole sequence computed anew each time.
 
-    With `forced` rows, the next of them (then the end) replaces the first token and every token
-    that is a row or ends the answer.
+    Args:
+        model: The model with all that is attached to it.
+        prompt: Token ids.
+        limit: The most tokens of the answer.
+        forced: Rows; the next of them (then the end) replaces the first token and every token that
+            is a row or ends the answer.
     """
     answer: list[int] = []
     left = None if forced is None else list(forced)
     while len(answer) < limit:
-        logits = model.backbone(torch.tensor([[*prompt, *answer]]), use_cache=False).logits[0, -1]
+        whole = torch.tensor([[*prompt, *answer]], device=model.device)
+        logits = model.backbone(whole, use_cache=False).logits[0, -1]
         token = int(logits.argmax())
         if left is not None and (
             not answer or token >= model.num_text_ids or token in model.stop_ids

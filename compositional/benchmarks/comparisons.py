@@ -1,0 +1,170 @@
+"""The tables that stand our way beside another: what each times, at which size."""
+
+from collections.abc import Callable
+
+from compositional.benchmarks.bench import Bench, Line
+from compositional.benchmarks.decoding import Comparison, compare, teach
+from compositional.benchmarks.roofline import decoding_seconds, lora_operations, rows_operations
+from compositional.benchmarks.training import Race, race
+from compositional.benchmarks.work import rows_for_memory_tokens, rows_of_text
+from compositional.generation.shared_prefix import shared_prefix
+from compositional.generation.uncached import greedy
+from compositional.methods.icl import IclConfig
+from compositional.models.loading import load_model
+from compositional.settings import EvaluationConfig
+
+# Data, rows a step, rows, and how many times as fast as the peer it has to be.
+MEMORY_ROWS = (
+    ("hwu64", 4, 32, 1.7),
+    ("hwu64", 16, 48, 2.5),
+    ("sgd", 4, 8, 2.5),
+    ("sgd", 16, 16, 3.5),
+)
+EPOCHS = 3
+SAME_LOSS = 1e-4
+TAUGHT_STEPS = 60
+GENERATE = "generate, padded batches in file order"
+
+
+def memory_rows(bench: Bench) -> list[Line]:
+    """Memory rows over a frozen model, beside peft's trainable tokens under Trainer."""
+    sizes = (
+        ("hwu64", 4, 32, 1.7),
+        ("hwu64", 16, 48, 2.5),
+        ("sgd", 4, 8, 2.5),
+        ("sgd", 16, 16, 3.5),
+    )
+    lines = []
+    for name, batch_size, num_rows, least in sizes:
+        benchmark = bench.round(name, "1-5:1", num_rows, 4)
+        work = rows_for_memory_tokens(load_model(bench.config.model), name, benchmark)
+        config = bench.config
+        found = race(config.model, bench.peers, work, batch_size, EPOCHS, config.repeats)
+        what = f"memory rows, {name}, batch {batch_size}, {EPOCHS} epochs of {num_rows} rows"
+        operations = rows_operations(bench.sizes, work, EPOCHS)
+        lines.append(_training_line(bench, what, "peft TrainableTokens", found, least, operations))
+    return lines
+
+
+def lora(bench: Bench) -> list[Line]:
+    """LoRA, beside trl's SFTTrainer."""
+    lines = []
+    for name, batch_size, num_rows in (("hwu64", 4, 32), ("sgd", 4, 8)):
+        benchmark = bench.round(name, "1-5:1", num_rows, 4)
+        work = rows_of_text(load_model(bench.config.model), name, benchmark)
+        found = race(bench.config.model, bench.peers, work, batch_size, 1, bench.config.repeats)
+        what = f"LoRA, {name}, batch {batch_size}, {num_rows} rows"
+        operations = lora_operations(bench.sizes, work, 1)
+        lines.append(_training_line(bench, what, "trl SFTTrainer", found, 1.3, operations))
+    return lines
+
+
+def _training_line(
+    bench: Bench, what: str, against: str, found: Race, least: float, operations: float
+) -> Line:
+    return Line(
+        work=what,
+        against=against,
+        ours=found.ours,
+        other=found.peer,
+        unit="samples",
+        count=found.num_samples,
+        least=least,
+        same=f"losses within {found.largest_gap:.1e}",
+        is_same=found.largest_gap <= SAME_LOSS,
+        roofline=operations / bench.machine.product_rate,
+    )
+
+
+def evaluation(bench: Bench) -> list[Line]:
+    """Answers of a model that has learned the round, beside padded batches in file order."""
+    benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, 96)
+    model = bench.fresh_model()
+    teach(model, rows_of_text(load_model(bench.config.model), "hwu64", benchmark).sequences)
+    prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
+    settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
+    found = compare(model, prompts, settings, bench.config.repeats)
+    num_tokens = sum(map(len, prompts))
+    return [_decoding_line(bench, "answers, hwu64, batch 16", GENERATE, found, 2.0, num_tokens, 16)]
+
+
+def icl(bench: Bench) -> list[Line]:
+    """ICL with many tools in the prompt, beside each prompt whole."""
+    benchmark = bench.round("sgd", "1-50:1", 100, 8)
+    model = bench.fresh_model()
+    method = IclConfig(tool_format="full").build(model, benchmark)
+    method.toolbox.take(benchmark.rounds[0])
+    prompts = [method.prompt(example) for example in benchmark.rounds[0].test]
+    settings = EvaluationConfig(batch_size=8, max_new_tokens=32)
+    found = compare(model, prompts, settings, min(3, bench.config.repeats))
+    shared = len(shared_prefix(prompts))
+    own = sum(len(prompt) - shared for prompt in prompts)
+    what = f"ICL, sgd, 50 tools, {len(prompts)} queries behind {shared} shared tokens"
+    return [_decoding_line(bench, what, "generate, each prompt whole", found, 8.0, shared + own, 8)]
+
+
+def forced(bench: Bench) -> list[Line]:
+    """Decoding with ground-truth tools, beside one at a time without a cache."""
+    benchmark = bench.round("hwu64", "1-5:1", 16, 12)
+    model = bench.fresh_model()
+    work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
+    assert work.initial is not None
+    names = [skill.name for skill in benchmark.rounds[0].skills]
+    model.add_rows(decoupled=False).load(names, work.initial, work.initial)
+    ids = {name: model.num_text_ids + place for place, name in enumerate(names)}
+    test = benchmark.rounds[0].test
+    prompts = [model.chat.prompt_ids(example.query) for example in test]
+    rows = [[ids[str(step.skill)] for step in example.steps or ()] for example in test]
+    settings = EvaluationConfig(batch_size=12, max_new_tokens=48)
+    found = compare(
+        model,
+        prompts,
+        settings,
+        min(3, bench.config.repeats),
+        rows,
+        lambda: [
+            greedy(model, prompt, settings.max_new_tokens, expected)
+            for prompt, expected in zip(prompts, rows, strict=True)
+        ],
+    )
+    num_tokens = sum(map(len, prompts))
+    what, against = "ground-truth tools, hwu64", "uncached, one at a time"
+    return [_decoding_line(bench, what, against, found, 10.0, num_tokens, 12)]
+
+
+def _decoding_line(
+    bench: Bench,
+    what: str,
+    against: str,
+    found: Comparison,
+    least: float,
+    num_prompt_tokens: int,
+    batch_size: int,
+) -> Line:
+    same = "the same answers"
+    if found.num_different:
+        near = found.num_different - found.num_unexplained
+        same = f"{found.num_different} answers differ, {near} of them at a near tie"
+    return Line(
+        work=what,
+        against=against,
+        ours=found.ours,
+        other=found.other,
+        unit="answers",
+        count=len(found.answers),
+        least=least,
+        same=same,
+        is_same=found.num_unexplained == 0,
+        roofline=decoding_seconds(
+            bench.sizes, bench.machine, num_prompt_tokens, found.answers, batch_size
+        ),
+    )
+
+
+COMPARISONS: dict[str, Callable[[Bench], list[Line]]] = {
+    "memory_rows": memory_rows,
+    "lora": lora,
+    "evaluation": evaluation,
+    "icl": icl,
+    "forced": forced,
+}

@@ -1,0 +1,110 @@
+"""Answering, ours beside `model.generate` on padded batches in file order."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from compositional.benchmarks.machine import synchronise
+from compositional.benchmarks.timing import Timing, alternate
+from compositional.benchmarks.training import LORA
+from compositional.benchmarks.work import SEED
+from compositional.generation.answers import Answer
+from compositional.generation.generate import generate
+from compositional.generation.padded import decode_padded
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.settings import EvaluationConfig, TrainingConfig
+from compositional.streams import Streams
+from compositional.training.batching import TokenSequence
+from compositional.training.fit import ParameterGroup
+from compositional.training.lesson import Lesson
+
+Prompts = Sequence[Sequence[int]]
+NEAR_TIE = 1e-3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Prompts answered in two ways.
+
+    Attributes:
+        answers: Ours.
+        ours: Our seconds.
+        other: Seconds of the other way.
+        num_different: Answers that differ; each of them first differs at a near tie.
+        num_unexplained: Answers that differ by more than a near tie.
+    """
+
+    answers: Sequence[Answer]
+    ours: Timing
+    other: Timing
+    num_different: int
+    num_unexplained: int
+
+
+def teach(model: LanguageModel, sequences: Sequence[TokenSequence]) -> None:
+    """Train a LoRA adapter on rows once and merge it, so that answers are such as users see."""
+    stack = model.add_lora(LORA)
+    stack.attach(SEED)
+    stack.train()
+    run = RunContext(Streams(SEED), training=TrainingConfig(batch_size=4, checkpoint_seconds=1e9))
+    lesson = Lesson("teach", model, sequences, 1, run)
+    lesson.fit([ParameterGroup(stack.named_parameters(), lr=4e-3)])
+    stack.freeze()
+    stack.merge()
+
+
+def compare(
+    model: LanguageModel,
+    prompts: Prompts,
+    settings: EvaluationConfig,
+    repeats: int,
+    forced: Prompts | None = None,
+    other: Callable[[], Sequence[Answer]] | None = None,
+) -> Comparison:
+    """Answer prompts in both ways in turn.
+
+    Args:
+        model: The model.
+        prompts: In the order of their file.
+        settings: Slots, or the batch of the other way, and the longest answer.
+        repeats: Timed runs of each, after a warm-up.
+        forced: Rows that replace chosen rows, for each prompt.
+        other: The other way; padded batches in file order without it.
+    """
+    found: dict[str, Sequence[Answer]] = {}
+
+    def way(name: str, answer: Callable[[], Sequence[Answer]]) -> Callable[[], float]:
+        def run() -> float:
+            started = time.perf_counter()
+            found[name] = answer()
+            synchronise(model.device)
+            return time.perf_counter() - started
+
+        return run
+
+    def ours() -> Sequence[Answer]:
+        fresh = RunContext(Streams(SEED), evaluation=settings)  # an empty store of answers
+        return generate(model, prompts, fresh, "speed", forced)
+
+    plain = other or (lambda: decode_padded(model, prompts, settings, forced, lambda _count: None))
+    timings = alternate({"ours": way("ours", ours), "other": way("other", plain)}, repeats)
+    pairs = zip(prompts, found["ours"], found["other"], strict=True)
+    gaps = [first_gap(model, prompt, one, two) for prompt, one, two in pairs if one != two]
+    unexplained = sum(gap > NEAR_TIE for gap in gaps)
+    return Comparison(found["ours"], timings["ours"], timings["other"], len(gaps), unexplained)
+
+
+@torch.inference_mode()
+def first_gap(model: LanguageModel, prompt: Sequence[int], one: Answer, two: Answer) -> float:
+    """Return how far apart the two top logits lie where two answers first differ."""
+    stop = model.stop_ids[0]
+    ids = [[*answer.ids, *([stop] if answer.ended else [])] for answer in (one, two)]
+    place = next(
+        (n for n, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids))
+    )
+    context = torch.tensor([[*prompt, *one.ids[:place]]], device=model.device)
+    top = model.backbone(input_ids=context, use_cache=False).logits[0, -1].float().topk(2).values
+    return float(top[0] - top[1])

@@ -1,0 +1,57 @@
+"""What the machine can do at best: the roofline that work is held against."""
+
+import statistics
+import time
+
+import torch
+
+from compositional.environment import describe_environment
+
+PRODUCT_SIZE = 3072
+MATRIX_BYTES = 2**29
+
+
+def product_rate(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+    """Return the floating-point operations a second of one large matrix product, the median."""
+    n = PRODUCT_SIZE * (4 if device.type == "cuda" else 1)
+    left, right = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    return 2 * n**3 / _median_seconds(lambda: left @ right, device, repeats)
+
+
+def read_rate(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+    """Return the bytes a second at which a large matrix is read by a product with a vector."""
+    width = 4096
+    rows = MATRIX_BYTES // (width * torch.finfo(dtype).bits // 8)
+    matrix = torch.randn(rows, width, device=device, dtype=dtype)
+    vector = torch.randn(width, device=device, dtype=dtype)
+    return MATRIX_BYTES / _median_seconds(lambda: matrix @ vector, device, repeats)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _median_seconds(action: object, device: torch.device, repeats: int) -> float:
+    """Return the median time of an action after a warm-up."""
+    assert callable(action)
+    times = []
+    for _ in range(repeats + 1):
+        synchronise(device)
+        started = time.perf_counter()
+        action()
+        synchronise(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def describe(device: torch.device) -> str:
+    """Return machine, versions and date in one line."""
+    facts = describe_environment(device)
+    packages = ", ".join(f"{name} {facts['packages'][name]}" for name in ("torch", "transformers"))
+    commit = str(facts["git"]["commit"] or "no commit")[:10]
+    return (
+        f"{facts['processor']}, {facts['threads']} threads, device {facts['device']}; "
+        f"Python {facts['python']}, {packages}; commit {commit}; {facts['started']}"
+    )

@@ -1,0 +1,111 @@
+"""The page of speed: every table that was kept, as Markdown with plots."""
+
+import io
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
+
+from compositional.files import atomic_path, read_json, write_text
+from compositional.report.formats import Entry, Table, markdown
+
+PAGE = "README.md"
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page from the JSON files of a folder, and a plot for each curve."""
+    kept = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
+    parts = [
+        "# Speed",
+        "",
+        "`compositional speed` makes these tables: pairs in one run, in turn, medians after a "
+        "warm-up, the same examples, model and order. Losses or answers were compared in the same "
+        "run. *Ratio*: how many times as fast as the other way.",
+        "",
+    ]
+    for name, table in kept.items():
+        shown = _comparison(name, table) if "lines" in table else _curve(folder, name, table)
+        parts += [shown, _facts(table), ""]
+    path = folder / PAGE
+    write_text(path, "\n".join(parts))
+    return path
+
+
+def _comparison(name: str, table: dict[str, Any]) -> str:
+    """Return a table of comparisons."""
+    rows: list[list[Entry]] = [
+        [
+            line["work"],
+            line["against"],
+            f"{line['count'] / median(line['ours']['seconds']):.2f}",
+            f"{line['count'] / median(line['other']['seconds']):.2f}",
+            f"{line['ratio']:.2f}",
+            _target(line["least"], line["ratio"]),
+            f"{line['same']}" + ("" if line["is_same"] else " (NOT the same)"),
+            "-" if line["fraction"] is None else f"{100 * line['fraction']:.0f} %",
+        ]
+        for line in table["lines"]
+    ]
+    unit = table["lines"][0]["unit"]
+    header = [
+        "work", "against", f"ours, {unit}/s", f"other, {unit}/s", "ratio", "to reach", "equality",
+        "of the roofline",
+    ]  # fmt: skip
+    return markdown([Table(name.replace("_", " "), header, rows)])
+
+
+def _target(least: float | None, ratio: float) -> str:
+    if least is None:
+        return "-"
+    return f"{least:g}, {'reached' if ratio >= least else 'missed'}"
+
+
+def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
+    """Return a table of sizes, and draw it."""
+    curve = table["curve"]
+    seconds = {int(size): median(t["seconds"]) for size, t in curve["seconds"].items()}
+    rows: list[list[Entry]] = [[f"{size}", f"{value:.4g}"] for size, value in seconds.items()]
+    notes = []
+    if curve["most"] is not None:
+        small, large, most = curve["most"]
+        word = "reached" if curve["ratio"] <= most else "missed"
+        notes.append(
+            f"{large} against {small}: {curve['ratio']:.3f} times as long; under {most:g}: {word}."
+        )
+    _plot(folder / f"{name}.png", curve, seconds)
+    header = [curve["size"], f"seconds a {curve['per']}"]
+    text = markdown([Table(f"{curve['title']} by {curve['size']}", header, rows, notes)])
+    return f"{text}\n![{curve['title']} by {curve['size']}]({name}.png)\n"
+
+
+def _plot(path: Path, curve: dict[str, Any], seconds: dict[int, float]) -> None:
+    """Draw seconds against a size."""
+    with mpl.rc_context({"font.size": 10, "axes.grid": True, "grid.alpha": 0.2}):
+        canvas = Canvas(figsize=(5, 3), layout="constrained")
+        axes = canvas.subplots()
+        axes.plot(list(seconds), list(seconds.values()), marker="o", color="#0072b2")
+        if max(seconds) > 50 * min(seconds):
+            axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(curve["size"])
+        axes.set_ylabel(f"seconds a {curve['per']}")
+        axes.set_title(curve["title"])
+        buffer = io.BytesIO()
+        canvas.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def _facts(table: dict[str, Any]) -> str:
+    """Return machine, versions and limits in one line."""
+    facts = [table["machine"], f"peers: {', '.join(table['peers'])}"]
+    if "limits" in table:
+        limits = table["limits"]
+        facts.append(
+            f"measured limits: {limits['product_rate'] / 1e9:.0f} GFLOP/s in one large product, "
+            f"{limits['read_rate'] / 1e9:.1f} GB/s read"
+        )
+    facts.append(f"the table took {table['seconds_of_the_table']} s")
+    return "; ".join(facts) + "."

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from compositional.benchmarks import speed
+from compositional.benchmarks.bench import Bench, Line, SpeedConfig
+from compositional.benchmarks.growth import Curve
+from compositional.benchmarks.speed import measure_speed
+from compositional.benchmarks.timing import Timing
+from compositional.cli.main import main
+from compositional.errors import ConfigError
+from compositional.models.loading import ModelConfig
+from tests.tasks.toy_rows import source_file
+
+
+@pytest.fixture
+def config(toy_model_folder: Path, tmp_path: Path) -> SpeedConfig:
+    model = ModelConfig(name=str(toy_model_folder), device="cpu")
+    return SpeedConfig(source_file(tmp_path, [30] * 20), None, model, repeats=1)
+
+
+def lines(bench: Bench) -> list[Line]:
+    assert bench.machine.product_rate > 0
+    timings = Timing((1.0, 2.0, 3.0)), Timing((3.0, 5.0, 4.0))
+    return [
+        Line("a", "b", *timings, "samples", 8, 1.7, "losses within 1e-6", is_same=True, roofline=1),
+        Line("c", "d", *timings, "samples", 8, 2.5, "losses within 1", is_same=False),
+    ]
+
+
+def curve(_bench: Bench) -> Curve:
+    return Curve("A step", "rows", {1: Timing((1.0,)), 100: Timing((1.5,))}, "step", (1, 100, 1.2))
+
+
+def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(speed.COMPARISONS, "lora", lines)
+    monkeypatch.setitem(speed.CURVES, "steps_by_rows", curve)
+    measure_speed(config, tmp_path / "out", ["lora"])
+    page = measure_speed(config, tmp_path / "out", ["steps_by_rows"]).read_text()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "README.md", "lora.json", "steps_by_rows.json", "steps_by_rows.png",
+    }  # fmt: skip
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
+    assert ["a", "b", "4.00", "2.00", "2.00", "1.7, reached", "losses within 1e-6", "50 %"] in rows
+    missed = ["c", "d", "4.00", "2.00", "2.00", "2.5, missed", "losses within 1 (NOT the same)"]
+    assert [*missed, "-"] in rows
+    assert ["100", "1.5"] in rows
+    assert "100 against 1: 1.500 times as long; under 1.2: missed." in page
+    assert "GFLOP/s in one large product" in page
+    assert json.loads((tmp_path / "out" / "lora.json").read_text())["lines"][0]["ratio"] == 2.0
+
+
+def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("compositional.benchmarks.comparisons.TAUGHT_STEPS", 3)
+    measure_speed(config, tmp_path / "out", ["evaluation"])
+    (line,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"]
+    assert line["is_same"]
+    assert line["count"] == 96
+    assert line["fraction"] > 0
+
+
+def test_steps_are_timed_with_more_and_more_rows(config, tmp_path) -> None:
+    measure_speed(config, tmp_path / "out", ["steps_by_rows"])
+    kept = json.loads((tmp_path / "out" / "steps_by_rows.json").read_text())["curve"]
+    assert list(kept["seconds"]) == ["10", "50", "200", "1000", "10000"]
+
+
+def test_a_table_without_its_data_is_one_line(config, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="this table needs --sgd FILE"):
+        measure_speed(config, tmp_path / "out", ["icl"])
+
+
+def test_the_command_refuses_before_it_measures(tmp_path, capsys) -> None:
+    assert main(["speed", "--table", "lra"]) == 2
+    assert "unknown table 'lra'; did you mean 'lora'" in capsys.readouterr().err
+    assert main(["speed", "--repeats", "0"]) == 2
+    assert "repeats is 0" in capsys.readouterr().err

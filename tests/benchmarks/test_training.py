@@ -1,0 +1,52 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from compositional.benchmarks import peers
+from compositional.benchmarks.peers import Peers
+from compositional.benchmarks.training import race
+from compositional.benchmarks.work import Work, rows_for_memory_tokens
+from compositional.errors import CompositionalError
+from compositional.models.loading import ModelConfig, load_model
+from tests.rounds_toy import toy_benchmark
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Peers:
+    """The peers' process in this environment, which has all of them but trl."""
+    monkeypatch.setattr(peers, "peers_python", lambda: Path(sys.executable))
+    return Peers()
+
+
+def memory_rows(config: ModelConfig) -> Work:
+    return rows_for_memory_tokens(load_model(config), "toy", toy_benchmark(1))
+
+
+def test_both_ways_have_the_same_losses(toy_model_folder: Path, process: Peers) -> None:
+    config = ModelConfig(name=str(toy_model_folder), device="cpu")
+    work = memory_rows(config)
+    threads = torch.get_num_threads()
+    found = race(config, process, work, batch_size=2, epochs=3, repeats=2)
+    process.close()
+    assert found.num_samples == 12
+    assert found.largest_gap < 1e-4
+    assert len(found.ours.seconds) == len(found.peer.seconds) == 2
+    assert min(found.ours.seconds + found.peer.seconds) > 0
+    assert torch.get_num_threads() == threads
+
+
+def test_a_process_that_fails_is_one_line(process: Peers) -> None:
+    with pytest.raises(CompositionalError, match="the peers' process failed: KeyError: 'threads'"):
+        process.train({})
+    process.close()
+
+
+def test_rows_begin_with_their_descriptions(toy_model_folder: Path) -> None:
+    work = memory_rows(ModelConfig(name=str(toy_model_folder), device="cpu"))
+    assert work.initial is not None
+    assert work.initial.shape == (2, 32)
+    assert work.num_prompt_tokens == sum(len(row.prompt) for row in work.sequences)
+    first = work.sequences[0].target[0]
+    assert first == load_model(ModelConfig(name=str(toy_model_folder))).model.config.vocab_size
