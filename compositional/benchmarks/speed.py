@@ -12,11 +12,13 @@ from compositional.benchmarks.comparisons import COMPARISONS
 from compositional.benchmarks.growth import CURVES, Curve
 from compositional.benchmarks.machine import describe
 from compositional.benchmarks.peers import PACKAGES
+from compositional.benchmarks.profiles import profiles
 from compositional.benchmarks.speed_page import write_page
 from compositional.errors import check_choice
 from compositional.files import write_json
 
-TABLES = (*COMPARISONS, *CURVES)
+PROFILES = "profiles"
+TABLES = (*COMPARISONS, *CURVES, PROFILES)
 
 
 def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TABLES) -> Path:
@@ -53,6 +55,8 @@ def _table(bench: Bench, name: str) -> dict[str, Any]:
     facts = {"machine": describe(bench.fresh_model().device), "peers": list(PACKAGES)}
     if name in CURVES:
         return facts | {"curve": _curve(CURVES[name](bench))}
+    if name == PROFILES:
+        return facts | {"profiles": [asdict(profile) for profile in profiles(bench)]}
     lines = COMPARISONS[name](bench)
     return facts | {"limits": asdict(bench.machine), "lines": [_line(line) for line in lines]}
 

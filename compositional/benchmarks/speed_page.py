@@ -26,7 +26,12 @@ def write_page(folder: Path) -> Path:
         "",
     ]
     for name, table in kept.items():
-        shown = _comparison(name, table) if "lines" in table else _curve(folder, name, table)
+        if "lines" in table:
+            shown = _comparison(name, table)
+        elif "profiles" in table:
+            shown = _profiles(table)
+        else:
+            shown = _curve(folder, name, table)
         parts += [shown, _facts(table), ""]
     path = folder / PAGE
     write_text(path, "\n".join(parts))
@@ -78,6 +83,18 @@ def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
     header = [curve["size"], f"seconds a {curve['per']}"]
     text = markdown([Table(f"{curve['title']} by {curve['size']}", header, rows, notes)])
     return f"{text}\n![{curve['title']} by {curve['size']}]({name}.png)\n"
+
+
+def _profiles(table: dict[str, Any]) -> str:
+    """Return where the time goes, an operator a row."""
+    tables = []
+    for profile in table["profiles"]:
+        rows: list[list[Entry]] = [
+            [name, f"{100 * share:.1f} %"] for name, share in profile["shares"].items()
+        ]
+        title = f"Where the time goes: {profile['what']}"
+        tables.append(Table(title, ["operator", "share of its own time"], rows))
+    return markdown(tables)
 
 
 def _plot(path: Path, curve: dict[str, Any], seconds: dict[int, float]) -> None:

@@ -66,6 +66,17 @@ def test_steps_are_timed_with_more_and_more_rows(config, tmp_path) -> None:
     assert list(kept["seconds"]) == ["10", "50", "200", "1000", "10000"]
 
 
+def test_profiles_name_the_largest_costs(config, tmp_path) -> None:
+    page = measure_speed(config, tmp_path / "out", ["profiles"]).read_text()
+    kept = json.loads((tmp_path / "out" / "profiles.json").read_text())["profiles"]
+    assert len(kept) == 3
+    for profile in kept:
+        shares = list(profile["shares"].values())
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 1
+        assert profile["what"] in page
+
+
 def test_a_table_without_its_data_is_one_line(config, tmp_path) -> None:
     with pytest.raises(ConfigError, match="this table needs --sgd FILE"):
         measure_speed(config, tmp_path / "out", ["icl"])
