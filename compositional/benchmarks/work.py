@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from compositional.methods.initial_rows import initial_rows
-from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.prompts import text_sequence
+from compositional.methods.row_text import row_sequence
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import LoadedModel
 from compositional.streams import Streams
@@ -69,9 +69,8 @@ def rows_for_memory_tokens(loaded: LoadedModel, name: str, benchmark: Benchmark)
     round_ = benchmark.rounds[0]
     rng = Streams(SEED).generator("speed", "rows")
     initial = initial_rows("description", model, round_.skills, rng)
-    method = MemoryTokensConfig(adaptation="none").build(LanguageModel(loaded), benchmark)
     ids = {skill.name: model.num_text_ids + place for place, skill in enumerate(round_.skills)}
-    sequences = [method.token_sequence(example, ids) for example in round_.train]
+    sequences = [row_sequence(model, example, ids) for example in round_.train]
     return Work(name, benchmark, sequences, initial)
 
 

@@ -10,26 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from compositional.errors import ConfigError, check_at_least, check_choice
-from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
 from compositional.methods.initial_rows import INITS, initial_rows
 from compositional.methods.prompts import trained_or_asked
 from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
+from compositional.methods.row_text import (
+    END_OF_CALL,
+    expected_rows,
+    read_answer,
+    row_sequence,
+)
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.tasks.benchmark import Benchmark
-from compositional.tasks.parsing import parse_arguments
-from compositional.tasks.types import Call, Example, Prediction, Round, Skill
+from compositional.tasks.types import Example, Prediction, Round, Skill
 from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup
 from compositional.training.lesson import Lesson
 
 ADAPTATIONS = ("none", "first_round", "every_round", "own_range")
 AFTER_ADAPTATION = ("freeze", "merge")
-END_OF_CALL = "end_of_call"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class MemoryTokensConfig:
         end = [END_OF_CALL] if self.end_of_call else []
         for example in trained_or_asked(benchmark):
             names = [*(str(step.skill) for step in example.steps or ()), *end]
-            row = method.token_sequence(example, dict.fromkeys(names, 0))
+            row = row_sequence(model, example, dict.fromkeys(names, 0))
             model.check_fits(len(row.prompt), len(row.target), f"example {example.id}")
         return method
 
@@ -128,7 +131,7 @@ class MemoryTokens:
             skills.append(Skill(END_OF_CALL, "end of the call", {}))
         rng = run.streams.generator("orthogonal rows", key)
         self.rows.begin(names, initial_rows(self.config.init, self.model, skills, rng))
-        sequences = [self.token_sequence(example, self._row_ids()) for example in round_.train]
+        sequences = [row_sequence(self.model, e, self._row_ids()) for e in round_.train]
         groups = [ParameterGroup(self.rows.named_current(), self.config.lr)]
         if adapts:
             is_new = not self.lora.attached
@@ -181,22 +184,6 @@ class MemoryTokens:
         first = self.model.num_text_ids
         return {name: first + index for index, name in enumerate(self.rows.names)}
 
-    def token_sequence(self, example: Example, row_ids: dict[str, int]) -> TokenSequence:
-        """Return a training row: the query; then each row with its arguments; the end.
-
-        Args:
-            example: A query with its calls.
-            row_ids: Token id of each tool's row.
-        """
-        target: list[int] = []
-        for step in example.steps or ():
-            target += [row_ids[str(step.skill)], *self.model.chat.target_ids(step.response)]
-            if END_OF_CALL in row_ids:
-                target.append(row_ids[END_OF_CALL])
-        prompt = self.model.chat.prompt_ids(example.query)
-        target.append(self.model.chat.end_id)
-        return TokenSequence(tuple(prompt), tuple(target), len(example.steps or ()))
-
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the query alone; before the first row exists, no call throughout."""
         if not self.rows.names:
@@ -204,44 +191,9 @@ class MemoryTokens:
         prompts = [self.model.chat.prompt_ids(example.query) for example in examples]
         forced = None
         if self.config.use_ground_truth_tools:
-            forced = [self._expected_rows(example) for example in examples]
+            forced = [expected_rows(example, self._row_ids()) for example in examples]
         answers = generate(self.model, prompts, run, "answers", forced)
-        return [self._parse(answer) for answer in answers]
-
-    def _expected_rows(self, example: Example) -> list[int]:
-        """Return the rows of an example's tools, as far as they are taught, in order."""
-        ids = self._row_ids()
-        end = [ids[END_OF_CALL]] if END_OF_CALL in ids else []
-        taught = [str(step.skill) for step in example.steps or () if step.skill in ids]
-        return [row for name in taught for row in (ids[name], *end)]
-
-    def _parse(self, answer: Answer) -> Prediction:
-        """Cut an answer at its rows; what follows each must be one JSON object."""
-        first = self.model.num_text_ids
-        names: list[str] = []
-        texts: list[list[int]] = []
-        for token in answer.ids:
-            if token < first:
-                if texts:
-                    texts[-1].append(token)
-            elif self.rows.names[token - first] != END_OF_CALL:
-                names.append(self.rows.names[token - first])
-                texts.append([])
-        arguments = [parse_arguments(self.model.text(ids)) for ids in texts]
-        parts = tuple(
-            None if values is None else Call(name, values)
-            for name, values in zip(names, arguments, strict=True)
-        )
-        calls = tuple(part for part in parts if part is not None)
-        parsed = len(calls) == len(parts)
-        return Prediction(
-            raw=self.model.text(list(answer.ids)),
-            calls=calls if parsed else None,
-            tools=tuple(names),
-            num_tokens=len(answer.ids),
-            parts=() if parsed else parts,
-            reused=answer.reused,
-        )
+        return [read_answer(self.model, self.rows.names, answer) for answer in answers]
 
     def state_dict(self) -> State:
         """Return the rows, the adapters and the rehearsal's vectors."""

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from compositional.generation.answers import Answer
-from compositional.methods import memory_tokens
 from compositional.methods.memory_tokens import MemoryTokensConfig
+from compositional.methods.row_text import read_answer
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
-from compositional.tasks.types import Call, Example, Prediction
+from compositional.tasks.types import Call, Prediction
 from tests.methods_toy import ROWS_ALONE, learned
 from tests.rounds_toy import toy_benchmark, toy_context, toy_round
 
@@ -20,7 +20,7 @@ def test_row_0_is_no_call_throughout(model) -> None:
 
 
 @pytest.fixture
-def parse(model, monkeypatch):
+def parse(model):
     """Returns what the method makes of an answer, written with rows as `<|name|>`."""
     method = learned(replace(ROWS_ALONE, end_of_call=True), model)
     ids = {f"<|{n}|>": model.num_text_ids + i for i, n in enumerate(method.rows.names)}
@@ -32,9 +32,7 @@ def parse(model, monkeypatch):
             piece = name or text[0]
             tokens += [ids[name]] if name else model.chat.target_ids(piece)
             text = text[len(piece) :]
-        answers = [Answer(tuple(tokens), ended)]
-        monkeypatch.setattr(memory_tokens, "generate", lambda *_: answers)
-        return method.answer([Example("e", "q", None)], toy_context())[0]
+        return read_answer(model, method.rows.names, Answer(tuple(tokens), ended))
 
     return read
 

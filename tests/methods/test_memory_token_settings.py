@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from compositional.errors import ConfigError, ModelError
-from compositional.methods.memory_tokens import END_OF_CALL, MemoryTokens, MemoryTokensConfig
+from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
+from compositional.methods.row_text import END_OF_CALL, row_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
@@ -61,7 +62,7 @@ def longest(benchmark: Benchmark, method: MemoryTokens, extra: dict[str, int]) -
     ids = dict.fromkeys([*benchmark.skills, *extra], 0)
     rounds = [e for r in benchmark.rounds for e in (*r.train, *r.validation, *r.test)]
     examples = [*rounds, *benchmark.mixed, *benchmark.unanswerable]
-    rows = [method.token_sequence(e, ids) for e in examples]
+    rows = [row_sequence(method.model, e, ids) for e in examples]
     return max(len(row.prompt) + len(row.target) for row in rows)
 
 

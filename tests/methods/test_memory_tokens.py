@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from compositional.methods.memory_tokens import END_OF_CALL, MemoryTokensConfig
+from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
+from compositional.methods.row_text import END_OF_CALL, row_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -30,7 +31,7 @@ def test_the_target_is_row_arguments_row_arguments_end(model) -> None:
     method = learned(ROWS_ALONE, model)
     first, chat = model.num_text_ids, model.chat
     example = Example("e", "both", (Step("set_alarm", '{"what": "x"}'), Step("get_time", "{}")))
-    row = method.token_sequence(example, {"get_time": first, "set_alarm": first + 1})
+    row = row_sequence(method.model, example, {"get_time": first, "set_alarm": first + 1})
     assert list(row.prompt) == chat.prompt_ids("both")
     assert list(row.target) == [
         first + 1, *chat.target_ids('{"what": "x"}'), first, *chat.target_ids("{}"), chat.end_id,
@@ -50,14 +51,14 @@ def test_the_end_of_call_row_ends_each_call_and_is_taught_first(model) -> None:
     first = model.num_text_ids
     ids = {name: first + index for index, name in enumerate(method.rows.names)}
     example = Example("e", "q", (Step("play_song", "{}"), Step("get_time", "{}")))
-    tokens = [token for token in method.token_sequence(example, ids).target if token >= first]
+    tokens = [token for token in row_sequence(method.model, example, ids).target if token >= first]
     assert [method.rows.names[token - first] for token in tokens] == [
         "play_song", END_OF_CALL, "get_time", END_OF_CALL,
     ]  # fmt: skip
 
 
 def test_an_example_without_calls_is_the_end_alone(model) -> None:
-    row = learned(ROWS_ALONE, model).token_sequence(Example("e", "q", ()), {})
+    row = row_sequence(model, Example("e", "q", ()), {})
     assert list(row.target) == [model.chat.end_id]
 
 

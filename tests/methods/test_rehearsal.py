@@ -11,6 +11,7 @@ from torch.nn import functional
 from compositional.errors import ConfigError
 from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
+from compositional.methods.row_text import row_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import ModelConfig, load_model
@@ -41,7 +42,7 @@ def build(folder, config: MemoryTokensConfig, dtype: str = "float32") -> MemoryT
 def sequences(method: MemoryTokens, round_: Round) -> list[TokenSequence]:
     first = method.model.num_text_ids
     ids = {name: first + index for index, name in enumerate(method.rows.names)}
-    return [method.token_sequence(example, ids) for example in round_.train]
+    return [row_sequence(method.model, example, ids) for example in round_.train]
 
 
 def choices(method: MemoryTokens, round_: Round) -> dict[int, list[Tensor]]:
