@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from compositional.report.formats import Entry, Table, csv_text, number
 from compositional.report.labels import NOT_MEASURED
-from compositional.report.loading import RunView
+from compositional.report.run_view import RunView
 
 COUNTERS = {
     "trained_parameters": "trained parameters",

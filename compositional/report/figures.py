@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from compositional.intervals import Figure, percentile_interval, unanimity_bound
-from compositional.report.loading import Experiment, RunView
+from compositional.report.loading import Experiment
+from compositional.report.run_view import RunView
 from compositional.resampling import ColumnResamples, Resamples
 from compositional.retention import average_accuracy
 from compositional.summary import (

@@ -17,7 +17,7 @@ from compositional.errors import ResultsError
 from compositional.files import atomic_path
 from compositional.report.formats import number
 from compositional.report.labels import SCORE_TITLES, capitalised, row_title
-from compositional.report.loading import RunView
+from compositional.report.run_view import RunView
 from compositional.results import FINISHED, RunFolder
 from compositional.retention import RetentionMatrix
 

@@ -22,7 +22,7 @@ from compositional.report.labels import (
     SCORE_MEANINGS,
     SCORE_TITLES,
 )
-from compositional.report.loading import Experiment, RunView
+from compositional.report.loading import Experiment
 from compositional.report.plots import Look, cost_plot, is_drawn_by_age, looks, retention_plot
 from compositional.report.provenance import (
     configs_text,
@@ -30,6 +30,7 @@ from compositional.report.provenance import (
     others_table,
     packages_text,
 )
+from compositional.report.run_view import RunView
 from compositional.report.samples import Questions, Sample, read_questions, read_samples
 from compositional.report.seeds import seeds_table
 from compositional.report.tables import check_table, columns_table, methods_table, scores_table

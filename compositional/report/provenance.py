@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 
 from compositional.report.formats import Entry, Table
-from compositional.report.loading import Experiment, RunView
+from compositional.report.loading import Experiment
+from compositional.report.run_view import RunView
 from compositional.tasks.types import JsonObject
 
 _UNKNOWN = "unknown"

@@ -9,7 +9,7 @@ from typing import Any
 from compositional.columns import columns_of
 from compositional.config import RunConfig, resolve
 from compositional.errors import CompositionalError
-from compositional.report.loading import RunView
+from compositional.report.run_view import RunView
 from compositional.results import Cell
 from compositional.tasks.benchmark import prepare
 from compositional.tasks.data_config import DEFAULT_SOURCE

@@ -13,7 +13,7 @@ from compositional.report.labels import (
     SCORE_TITLES,
     capitalised,
 )
-from compositional.report.loading import RunView
+from compositional.report.run_view import RunView
 
 FIGURE_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
 

@@ -15,35 +15,16 @@ from typing import Any
 from filelock import FileLock
 
 from compositional.errors import CompositionalError, DataError
-from compositional.files import read_json, sha256_file, sha256_text, write_json, write_text
+from compositional.files import sha256_file, sha256_text, write_json, write_text
+from compositional.tasks.manifests import (
+    SOURCE_HASH,
+    VERSION,
+    FileSet,
+    all_manifests,
+    read_manifest,
+    refuse_other_settings,
+)
 from compositional.tasks.types import JsonObject
-
-SOURCE_HASH = "source_sha256"
-VERSION = 1
-"""Raised when the same settings begin to give other files."""
-
-
-@dataclass(frozen=True)
-class FileSet:
-    """Files that belong together, as asked for.
-
-    Attributes:
-        name: Its manifest is `manifest_<name>.json`.
-        settings: What decides their content. Where the source was not read, its hash is None
-            and any is right.
-        required: Names of files, relative to the folder, without which the set is missing.
-        optional: Names of files that sets made by hand may lack.
-    """
-
-    name: str
-    settings: JsonObject
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
-    @property
-    def manifest(self) -> str:
-        """Name of the manifest, relative to the folder."""
-        return f"manifest_{self.name}.json"
 
 
 @dataclass(frozen=True)
@@ -108,40 +89,11 @@ def ensure(
     return [manifest for manifest in written if manifest is not None]
 
 
-def read_manifest(folder: Path, file_set: FileSet) -> JsonObject | None:
-    """Return a set's manifest after checking it, or None where there is none.
-
-    Raises:
-        DataError: If its settings are not those asked for, or a file is missing or was changed.
-    """
-    path = folder / file_set.manifest
-    if not path.is_file():
-        return None
-    manifest = read_json(path)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
-        raise DataError(f"{path}: is no manifest of this program: remove it to build anew")
-    if manifest.get("version") != VERSION:
-        raise DataError(
-            f"{path}: asked for version {VERSION} and found {manifest.get('version')}: "
-            "name another --data_dir"
-        )
-    _refuse_other_settings(path, file_set.settings, manifest["settings"])
-    for name, digest in manifest["files"].items():
-        if not (folder / name).is_file():
-            raise DataError(f"{folder / name} is missing; remove {path} to build it anew")
-        if (found := sha256_file(folder / name)) != digest:
-            raise DataError(
-                f"{folder / name} was changed: {path.name} says sha256 {digest[:12]} and it has "
-                f"{found[:12]}; remove both to build it anew"
-            )
-    return manifest
-
-
 def _with_by_hand(
     folder: Path, sets: Sequence[FileSet], manifests: Sequence[JsonObject | None]
 ) -> list[JsonObject | None]:
     """Make up the manifests of sets made by hand, all of them or none."""
-    listed = {name for manifest in _all_manifests(folder) for name in manifest["files"]}
+    listed = {name for manifest in all_manifests(folder) for name in manifest["files"]}
     by_hand = [
         file_set
         for file_set, manifest in zip(sets, manifests, strict=True)
@@ -196,9 +148,9 @@ def _refuse_other_content(folder: Path, content: Content) -> None:
         path = folder / name
         if not path.is_file() or sha256_file(path) == sha256_text(_text(value)):
             continue
-        for manifest in _all_manifests(folder):
+        for manifest in all_manifests(folder):
             if name in manifest["files"]:
-                _refuse_other_settings(path, content.settings, manifest["settings"])
+                refuse_other_settings(path, content.settings, manifest["settings"])
         raise DataError(
             f"{path} is there and holds other rows than asked for (sha256 "
             f"{sha256_file(path)[:12]}, asked {sha256_text(_text(value))[:12]}): "
@@ -217,28 +169,6 @@ def _refuse_two_sources(
             f"{folder}: holds files of a source with sha256 {min(map(str, found))[:12]} and the "
             f"one asked for has {min(map(str, asked))[:12]}: name another --data_dir"
         )
-
-
-def _all_manifests(folder: Path) -> Iterator[JsonObject]:
-    """Yield the manifests of a folder, whatever they list."""
-    for path in sorted(folder.glob("manifest_*.json")):
-        manifest = read_json(path)
-        if isinstance(manifest, dict) and {"files", "settings"} <= set(manifest):
-            yield manifest
-
-
-def _refuse_other_settings(path: Path, asked: JsonObject, found: JsonObject) -> None:
-    known = {key: value for key, value in asked.items() if (key, value) != (SOURCE_HASH, None)}
-    differing = [key for key, value in known.items() if value != found.get(key)]
-    if differing:
-        raise DataError(
-            f"{path}: asked for {_listed(asked, differing)} and found {_listed(found, differing)}: "
-            "ask for what is there, or name another --data_dir"
-        )
-
-
-def _listed(settings: JsonObject, keys: Sequence[str]) -> str:
-    return ", ".join(f"{key} {json.dumps(settings.get(key))}" for key in keys)
 
 
 @contextmanager

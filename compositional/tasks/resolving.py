@@ -11,7 +11,7 @@ from compositional.tasks.data_config import (
     DEFAULT_TRAIN_SIZE,
     DataConfig,
 )
-from compositional.tasks.file_sets import SOURCE_HASH
+from compositional.tasks.manifests import SOURCE_HASH
 from compositional.tasks.sources.opening import SourceName
 from compositional.tasks.types import JsonObject
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from compositional.errors import DataError
 from compositional.tasks.building import SourceTools, counts, unanswerable
 from compositional.tasks.data_config import DEFAULT_TEST_SIZE, DEFAULT_TRAIN_SIZE, DataConfig
-from compositional.tasks.file_sets import SOURCE_HASH, Content, FileSet, ensure
+from compositional.tasks.file_sets import Content, ensure
+from compositional.tasks.manifests import SOURCE_HASH, FileSet
 from compositional.tasks.ranges import RoundPlan, ToolRange
 from compositional.tasks.resolving import ResolvedData, resolve
 from compositional.tasks.round_files import (

@@ -5,7 +5,8 @@ import pytest
 
 from compositional.config import resolve
 from compositional.files import write_json
-from compositional.report.loading import RunView, load_experiment
+from compositional.report.loading import load_experiment
+from compositional.report.run_view import RunView
 from compositional.report.samples import MAX_CHARACTERS, read_questions, read_samples
 from compositional.tasks.benchmark import prepare
 from compositional.tasks.round_files import example_record

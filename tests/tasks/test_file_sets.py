@@ -7,7 +7,8 @@ import pytest
 
 from compositional.errors import CompositionalError, ConfigError, DataError
 from compositional.files import read_json, sha256_file, write_json
-from compositional.tasks.file_sets import VERSION, Content, FileSet, ensure
+from compositional.tasks.file_sets import Content, ensure
+from compositional.tasks.manifests import VERSION, FileSet
 
 SIZES = {"source_sha256": None, "size": 2}
 
