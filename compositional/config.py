@@ -67,6 +67,15 @@ COSMETIC = ("experiment", "run", "output")
 FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf")
 
 
+def setting_names() -> list[str]:
+    """Return the dotted names of all settings but the method's own."""
+    return [
+        f"{section}.{field.name}"
+        for section, kind in SECTIONS.items()
+        for field in dataclasses.fields(kind)
+    ]
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """Everything that a run depends on.

@@ -32,7 +32,8 @@ def check_same_config(files: RunFiles, config: RunConfig) -> None:
     if differing:
         raise ResultsError(
             f"{files.folder} holds a {files.status()} run of another config "
-            f"({'; '.join(differing)}): choose another --run, or run it as it was started"
+            f"({'; '.join(differing)}): name another --run or --experiment, or "
+            "run it as it was started"
         )
 
 

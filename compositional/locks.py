@@ -27,7 +27,7 @@ def hold(folder: Path) -> Iterator[None]:
         file = _open_locked(lock)
     except BlockingIOError as error:
         raise ResultsError(
-            f"another process runs {folder}: wait for it, or choose another --run"
+            f"another process runs {folder}: wait for it, or name another --run or --experiment"
         ) from error
     except OSError as error:
         raise CompositionalError(f"cannot write {lock}: {error.strerror or error}") from error

@@ -7,11 +7,14 @@ on the model that the run would use, then multiplied by the tokens that it would
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from compositional.columns import columns_of, due
 from compositional.config import RunConfig
+from compositional.drift import MAX_ANSWER_TOKENS, plain_prompts
 from compositional.generation.generate import generate
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig
@@ -23,6 +26,7 @@ from compositional.run_context import RunContext
 from compositional.runner import Prepared, prepare_run
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.resolving import data_folder
 from compositional.tasks.types import Example, Round
 from compositional.training.targets import target_loss
 
@@ -45,16 +49,29 @@ class Rates:
 
 
 def print_plan(configs: Sequence[RunConfig]) -> None:
-    """Print the plan of runs; the data is built and everything is checked on the way."""
+    """Print the plan of runs; everything is checked on the way, and nothing is left behind."""
     rates: Rates | None = None
     total = 0.0
-    for config in configs:
-        prepared = prepare_run(config)
-        rates = rates or measure_rates(prepared, config)
-        lines, seconds = plan_lines(prepared, config, rates)
-        total += seconds
-        print("\n".join(lines))
+    data: set[str] = set()
+    with TemporaryDirectory() as folder:
+        for config in configs:
+            prepared = prepare_run(_without_traces(config, Path(folder)))
+            rates = rates or measure_rates(prepared, config)
+            lines, seconds = plan_lines(prepared, config, rates)
+            total += seconds
+            if prepared.benchmark.manifest_sha256 not in data:
+                data.add(prepared.benchmark.manifest_sha256)
+                print("\n".join(prepared.benchmark.summary()))
+            print("\n".join(lines))
     print(f"{len(configs)} runs, about {_minutes(total)} on this machine at the most")
+
+
+def _without_traces(config: RunConfig, folder: Path) -> RunConfig:
+    """Let data that is not there yet be built in a folder that is thrown away."""
+    target = data_folder(config.data, config.seed)
+    if config.data.training_rounds is None or target.exists():
+        return config
+    return replace(config, data=replace(config.data, data_dir=folder / target.name))
 
 
 def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
@@ -122,8 +139,19 @@ def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[lis
         batches = num_examples / config.evaluation.batch_size
         decoding = config.evaluation.max_new_tokens * rates.seconds_per_batch_token
         seconds += batches * (rates.seconds_per_prompts + decoding)
+        if config.evaluation.drift:
+            seconds += _drift_seconds(num_rounds, rates, config)
     lines.append(f"  about {_minutes(seconds)} at the most")
     return lines, seconds
+
+
+def _drift_seconds(num_rounds: int, rates: Rates, config: RunConfig) -> float:
+    """Return the time of answering the plain prompts once and reading the answers every round."""
+    num_prompts = len(plain_prompts())
+    batches = num_prompts / config.evaluation.batch_size
+    answering = rates.seconds_per_prompts + MAX_ANSWER_TOKENS * rates.seconds_per_batch_token
+    tokens = num_prompts * 2 * MAX_ANSWER_TOKENS
+    return batches * answering + (1 + num_rounds) * tokens / rates.training_tokens_per_second
 
 
 def trains(method: MethodConfig, lesson: Round) -> bool:

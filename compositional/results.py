@@ -108,7 +108,8 @@ class RunFolder(RunFiles):
             if name != "config" and found.get(name, value) != value:
                 raise ResultsError(
                     f"{self.folder} was started with another {name} ({found[name][:20]}, now "
-                    f"{value[:20]}): choose another --run, or run again as it was started"
+                    f"{value[:20]}): name another --run or --experiment, or run "
+                    "again as it was started"
                 )
 
     def resume(self, config: RunConfig) -> None:

@@ -34,14 +34,16 @@ class RunFiles:
         if not path.exists():
             if (self.folder / "scores").exists():
                 raise ResultsError(
-                    f"{self.folder} holds cells without a {RESULT}: remove it, or choose another "
-                    "--run"
+                    f"{self.folder} holds cells without a {RESULT}: remove it, or name another "
+                    "--run or --experiment"
                 )
             return None
         result = read_json(path)
         status = result.get("status") if isinstance(result, dict) else None
         if status not in (STARTED, FINISHED, FAILED):
-            raise ResultsError(f"{path} is no result of a run: remove it, or choose another --run")
+            raise ResultsError(
+                f"{path} is no result of a run: remove it, or name another --run or --experiment"
+            )
         return str(status)
 
     def result(self) -> dict[str, Any]:

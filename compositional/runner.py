@@ -131,16 +131,18 @@ def _check_free(
         if checkpoints.exist():
             raise ResultsError(
                 f"{checkpoints.folder} holds states of a run whose results are gone: remove it, "
-                "or choose another --run"
+                "or name another --run or --experiment"
             )
         return True
     if status == FINISHED:
         check_same_config(folder, config)
-        raise ResultsError(f"{folder.folder} holds a finished run: choose another --run")
+        raise ResultsError(
+            f"{folder.folder} holds a finished run: name another --run or --experiment"
+        )
     if not resume:
         raise ResultsError(
             f"{folder.folder} holds a run that is not finished ({status}): "
-            "--resume goes on with it, another --run starts anew"
+            "--resume goes on with it, another --run or --experiment starts anew"
         )
     check_same_config(folder, config)
     return False

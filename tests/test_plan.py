@@ -93,6 +93,24 @@ def test_the_plan_of_several_runs_ends_in_their_sum(
     ]
     print_plan(configs)
     shown = capsys.readouterr().out
-    assert shown.startswith("e/icl: method icl\n")
+    assert shown.count("tools1-2 test: 4 examples of ") == 1  # the data of both, once
+    assert "\ne/icl: method icl\n" in shown
     assert "\ne/constant: method constant\n" in shown
     assert "\n2 runs, about " in shown
+
+
+def test_a_plan_leaves_nothing_behind(
+    tmp_path: Path, toy_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = toy_settings(tmp_path, toy_model_folder, data={"data_dir": None})
+    before = sorted(tmp_path.rglob("*"))
+    print_plan([resolve(settings)])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_drift_takes_its_time(tmp_path: Path, toy_model_folder: Path) -> None:
+    without = planned(tmp_path, toy_model_folder, evaluation={"drift": False, "batch_size": 10})[1]
+    within = planned(tmp_path, toy_model_folder, evaluation={"drift": True, "batch_size": 10})[1]
+    # 5 batches of 32 tokens, then 50 x 64 tokens read before and after each of two rounds
+    assert within - without == pytest.approx(5 * (3 + 32 * 0.5) + 3 * 50 * 64 / 100)

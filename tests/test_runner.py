@@ -24,7 +24,7 @@ def make(tmp_path: Path, toy_model_folder: Path) -> Make:
 def test_a_finished_run_is_never_written_over(make: Make, tmp_path: Path) -> None:
     folder = go(make())
     before = everything(tmp_path)
-    assert f"{folder} holds a finished run: choose another --run" in refused(make())
+    assert f"{folder} holds a finished run: name another --run" in refused(make())
     assert "holds a finished run" in refused(make(), resume=True)
     other = refused(make(evaluation={"max_new_tokens": 5}))
     assert "finished run of another config (evaluation.max_new_tokens 4, now 5)" in other
@@ -151,7 +151,7 @@ def test_states_without_their_results_are_in_the_way(make: Make, tmp_path: Path)
     started(make, method=LORA)
     shutil.rmtree(tmp_path / "results" / "e" / "r")
     message = refused(make(method=LORA))
-    assert "holds states of a run whose results are gone: remove it, or choose" in message
+    assert "holds states of a run whose results are gone: remove it, or name" in message
     assert not (tmp_path / "results" / "e" / "r").exists()
 
 

@@ -20,9 +20,12 @@ class Parser(argparse.ArgumentParser):
             self.refuse_flag(rest.split()[0])
         raise ConfigError(f"{self.prog}: {message}")
 
-    def refuse_flag(self, word: str) -> NoReturn:
-        """Raise that a flag is unknown."""
+    def refuse_flag(self, word: str, others: Sequence[str] = ()) -> NoReturn:
+        """Raise that a flag is unknown; `others` are dotted names that are known besides."""
         name = word.removeprefix("--").partition("=")[0]
+        dotted = [other for other in others if other.rpartition(".")[2] == name]
+        if dotted:
+            raise ConfigError(f"{self.prog}: unknown flag --{name}; did you mean --{dotted[0]}?")
         known = [option.removeprefix("--") for option in self._option_string_actions]
         raise ConfigError(f"{self.prog}: unknown flag --{name}; {did_you_mean(name, known)}")
 
@@ -36,6 +39,7 @@ def spell_switches(argv: Sequence[str], *names: str) -> list[str]:
 
 def run(argv: Sequence[str]) -> int:
     """Run the methods of an experiment file over its rounds."""
+    from compositional.config import setting_names
     from compositional.experiment import run_experiment
 
     parser = Parser(
@@ -57,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
     known, overrides = parser.parse_known_args(spell_switches(argv, "resume", "dry_run", "quiet"))
     for word in overrides:
         if word.startswith("--") and "." not in word and not word.startswith("--seed"):
-            parser.refuse_flag(word)
+            parser.refuse_flag(word, setting_names())
     return run_experiment(
         known.experiment_file,
         method=known.method,
@@ -85,14 +89,14 @@ def score(argv: Sequence[str]) -> int:
         print(json.dumps(scores, indent=2))
     else:
         for name, value in scores.items():
-            print(f"{name:<24} {_short(value)}")
+            if not isinstance(value, dict):
+                print(f"{name:<24} {_short(value)}")
+        print("by number of calls: --json")
     return 0
 
 
 def _short(value: object) -> str:
-    """Return a score, or scores by name, for a terminal; a mean over nothing is `-`."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
+    """Return a score for a terminal; a mean over nothing is `-`."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -55,6 +55,7 @@ def write_report(
     page = page or folder / PAGE
 
     headline = [methods_table(experiment, figures, name) for name in HEADLINE_SCORES]
+    headline = [table for table in headline if table.rows]
     headline += [check_table(checks, experiment)] if checks else []
     others = others_table(experiment)
     headline += [others] if others is not None else []

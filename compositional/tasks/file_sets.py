@@ -17,6 +17,7 @@ from filelock import FileLock
 from compositional.errors import CompositionalError, DataError
 from compositional.files import sha256_file, sha256_text, write_json, write_text
 from compositional.tasks.manifests import (
+    DATA_DIR,
     SOURCE_HASH,
     VERSION,
     FileSet,
@@ -154,7 +155,7 @@ def _refuse_other_content(folder: Path, content: Content) -> None:
         raise DataError(
             f"{path} is there and holds other rows than asked for (sha256 "
             f"{sha256_file(path)[:12]}, asked {sha256_text(_text(value))[:12]}): "
-            "name another --data_dir"
+            f"name another {DATA_DIR}"
         )
 
 
@@ -167,7 +168,7 @@ def _refuse_two_sources(
     if found and asked - found:
         raise DataError(
             f"{folder}: holds files of a source with sha256 {min(map(str, found))[:12]} and the "
-            f"one asked for has {min(map(str, asked))[:12]}: name another --data_dir"
+            f"one asked for has {min(map(str, asked))[:12]}: name another {DATA_DIR}"
         )
 
 

@@ -10,6 +10,7 @@ from compositional.files import read_json, sha256_file
 from compositional.tasks.types import JsonObject
 
 SOURCE_HASH = "source_sha256"
+DATA_DIR = "data folder (--data_dir, in `compositional run` --data.data_dir)"
 VERSION = 1
 """Raised when the same settings begin to give other files."""
 
@@ -52,7 +53,7 @@ def read_manifest(folder: Path, file_set: FileSet) -> JsonObject | None:
     if manifest.get("version") != VERSION:
         raise DataError(
             f"{path}: asked for version {VERSION} and found {manifest.get('version')}: "
-            "name another --data_dir"
+            f"name another {DATA_DIR}"
         )
     refuse_other_settings(path, file_set.settings, manifest["settings"])
     for name, digest in manifest["files"].items():
@@ -79,9 +80,11 @@ def refuse_other_settings(path: Path, asked: JsonObject, found: JsonObject) -> N
     known = {key: value for key, value in asked.items() if (key, value) != (SOURCE_HASH, None)}
     differing = [key for key, value in known.items() if value != found.get(key)]
     if differing:
+        why = "the source has changed since: " if differing == [SOURCE_HASH] else ""
         raise DataError(
-            f"{path}: asked for {_listed(asked, differing)} and found {_listed(found, differing)}: "
-            "ask for what is there, or name another --data_dir"
+            f"{path}: {why}asked for {_listed(asked, differing)} and found "
+            f"{_listed(found, differing)}: ask for what is there, name another {DATA_DIR}, or "
+            f"remove the folder {path.parent} to build it anew"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from compositional.methods.base import MethodConfig
+from compositional.methods.base import MethodConfig, Traits
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.constant import ConstantConfig
 from compositional.methods.icl import IclConfig
@@ -66,6 +66,12 @@ def fresh(toy_model_folder: Path) -> Callable[[], LanguageModel]:
 
 def test_every_method_is_under_the_contract() -> None:
     assert {type(config) for config in CONFIGS.values()} == set(METHODS.values())
+
+
+def test_has_what_the_loop_reads(config, fresh) -> None:
+    method = config.build(fresh(), toy_benchmark())
+    assert isinstance(method.traits, Traits)
+    assert method.model is None or isinstance(method.model, LanguageModel)
 
 
 def test_answers_every_example_and_is_the_same_twice(config, fresh) -> None:

@@ -42,6 +42,8 @@ def read_file(path: Path) -> Source:
         records = read_json_list(path)
     else:
         records = [(f"line {number}", record) for number, record in read_json_lines(path)]
+        if len(records) == 1 and isinstance(records[0][1], list):
+            raise DataError(f"{path}: holds one list, not a row a line: name the file .json")
     if not records:
         raise DataError(f"{path}: holds no rows")
     rows = _rows(str(path), records)

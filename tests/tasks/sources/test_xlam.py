@@ -129,6 +129,9 @@ def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n")
     with pytest.raises(DataError, match=r"a\.jsonl: holds no rows"):
         read_file(tmp_path / "a.jsonl")
+    (tmp_path / "list.jsonl").write_text(json.dumps(records([2])))
+    with pytest.raises(DataError, match=r"list\.jsonl: holds one list, not a row a line"):
+        read_file(tmp_path / "list.jsonl")
     (tmp_path / "b.jsonl").mkdir()
     with pytest.raises(DataError, match=r"b\.jsonl: is a folder"):
         read_file(tmp_path / "b.jsonl")
