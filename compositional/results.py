@@ -142,6 +142,7 @@ class RunFolder(RunFiles):
         predictions: Sequence[Prediction],
         scores: Sequence[Mapping[str, float]],
         seconds: float,
+        max_new_tokens: int,
     ) -> None:
         """Write a cell; its scores come last, and only then it stands.
 
@@ -151,6 +152,7 @@ class RunFolder(RunFiles):
             predictions: Of its n examples.
             scores: Of its n examples, by name.
             seconds: The cell's share of the time that its row took, by tokens generated.
+            max_new_tokens: The longest that an answer could be.
         """
         lines = [
             prediction_json(example, prediction)
@@ -162,6 +164,7 @@ class RunFolder(RunFiles):
             "num_examples": len(lines),
             "num_reused": sum(prediction.reused for prediction in predictions),
             "num_tokens": sum(prediction.num_tokens for prediction in predictions),
+            "num_cut_off": sum(p.num_tokens >= max_new_tokens for p in predictions),
             "peak_memory_bytes": peak_memory_bytes(),
         }
         write_json(self._path("timings", row, column, ".json"), timing)

@@ -96,6 +96,7 @@ def score_row(
             for example, prediction in zip(column.examples, own, strict=True)
         ]
         share = sum(p.num_tokens for p in own if not p.reused) / max(1, num_tokens)
-        folder.write_cell(row, column, own, scores, seconds * share)
+        limit = run.evaluation.max_new_tokens
+        folder.write_cell(row, column, own, scores, seconds * share, limit)
         mean = sum(score["tool_f1"] for score in scores) / len(scores)
         LOGGER.info("%s: after round %d, %s: tool F1 %.3f", run.name, row, column.name, mean)

@@ -60,7 +60,7 @@ def write(folder: RunFolder, row: int, column: Column, name: str = "get_time") -
     prediction = Prediction("raw", (Call(name, {"what": "x6"}),), (name,), 4)
     predictions = [prediction] * len(column.examples)
     scores = [score_example(e, prediction, BENCHMARK.skills) for e in column.examples]
-    folder.write_cell(row, column, predictions, scores, seconds=1.5)
+    folder.write_cell(row, column, predictions, scores, seconds=1.5, max_new_tokens=3)
 
 
 def test_a_started_run_stands_with_its_columns(folder: RunFolder) -> None:
@@ -85,6 +85,7 @@ def test_a_cell_stands_in_files_of_its_own(folder: RunFolder) -> None:
     assert list(cell.scores["argument_f1"]) == [1, 0, 0]
     timing = folder.timings()["row1_tools1"]
     assert (timing["seconds"], timing["num_examples"], timing["num_tokens"]) == (1.5, 3, 12)
+    assert timing["num_cut_off"] == sum(p.num_tokens >= 3 for p in predictions) > 0
     lines = (folder.folder / "predictions" / "row1_tools1.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [e.id for e in COLUMNS[0].examples]
     tracker = folder.tracker

@@ -34,6 +34,7 @@ class Cost:
         reused: Names of the cells in which no answer was generated anew.
         num_answers: Answers in all cells.
         num_answers_reused: Those of them that were not generated anew.
+        num_cut_off: Those of them that the limit of new tokens cut off; None where not kept.
     """
 
     run: str
@@ -45,6 +46,7 @@ class Cost:
     reused: tuple[str, ...]
     num_answers: int
     num_answers_reused: int
+    num_cut_off: int | None
 
     @property
     def seconds(self) -> float | None:
@@ -72,6 +74,9 @@ def cost_of(run: RunView) -> Cost:
         reused=tuple(reused),
         num_answers=sum(timing["num_examples"] for timing in cells.values()),
         num_answers_reused=sum(timing["num_reused"] for timing in cells.values()),
+        num_cut_off=sum(timing["num_cut_off"] for timing in cells.values())
+        if cells and all("num_cut_off" in timing for timing in cells.values())
+        else None,
     )
 
 
@@ -84,6 +89,9 @@ def costs_table(costs: Sequence[Cost]) -> Table:
             _seconds(cost.learning_seconds),
             _seconds(cost.answering_seconds),
             NOT_MEASURED if (peak := cost.peak_memory_bytes) is None else peak // _MEBIBYTE,
+            NOT_MEASURED
+            if cost.num_cut_off is None
+            else f"{cost.num_cut_off} of {cost.num_answers}",
             f"{cost.num_answers_reused} of {cost.num_answers}",
             f"{len(cost.reused)} of {cost.num_cells}",
         ]
@@ -95,6 +103,7 @@ def costs_table(costs: Sequence[Cost]) -> Table:
         "seconds learning",
         "seconds answering",
         "peak memory (MiB)",
+        "answers cut off",
         "answers reused",
         "cells reused",
     ]
@@ -105,7 +114,7 @@ def _notes(costs: Sequence[Cost]) -> list[str]:
     notes = [
         "Rows: training rows seen, replayed ones included. Target tokens: those with a loss. "
         "Peak memory: the most that the process held during the run, what earlier runs of the "
-        "same process left included."
+        "same process left included. Answers cut off: those that reached the limit of new tokens."
     ]
     reused = [cost for cost in costs if cost.reused]
     if reused:
@@ -127,13 +136,13 @@ def costs_csv(costs: Sequence[Cost]) -> str:
     """Return the costs as CSV, a line a run; a field that was not measured is empty."""
     header = [
         "run", *COUNTERS, "learning_seconds", "answering_seconds", "peak_memory_bytes",
-        "num_cells", "num_cells_reused", "num_answers", "num_answers_reused",
+        "num_cells", "num_cells_reused", "num_answers", "num_answers_reused", "num_cut_off",
     ]  # fmt: skip
     rows = [
         [
             cost.run, *cost.counters.values(), cost.learning_seconds, cost.answering_seconds,
             cost.peak_memory_bytes, cost.num_cells, len(cost.reused), cost.num_answers,
-            cost.num_answers_reused,
+            cost.num_answers_reused, cost.num_cut_off,
         ]
         for cost in costs
     ]  # fmt: skip

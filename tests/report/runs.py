@@ -107,7 +107,7 @@ def write_run(
             pairs = zip(column.examples, predictions, strict=True)
             scores = [score_example(e, p, benchmark.skills) for e, p in pairs]
             predictions = [replace(p, reused=row in reused) for p in predictions]
-            files.write_cell(row, column, predictions, scores, 2.0)
+            files.write_cell(row, column, predictions, scores, 2.0, 96)
         if drift and row in drift:
             files.write_drift(row, drift[row])
     if finish:
