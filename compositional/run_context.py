@@ -1,6 +1,7 @@
 """What a run lends to a method: streams, counters, a slot to checkpoint into, a progress line."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,10 @@ from compositional.generation.answers import AnswerStore
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.states import Slot
 from compositional.streams import Streams
+
+# One process writes the lines. tqdm's own lock is shared with forked processes, and stays held for
+# ever where one of them is killed while it writes.
+tqdm.set_lock(threading.RLock())
 
 
 @dataclass
