@@ -167,14 +167,14 @@ def test_unknown_runs_and_overrides(write: Write) -> None:
     assert {(c.evaluation.batch_size, c.seed) for c in configs} == {(3, 5)}
 
 
-def test_a_dry_run_writes_no_results(
+def test_a_dry_run_writes_nothing(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     go(write(), dry_run=True)
     printed = capsys.readouterr().out
     assert "e/rows: method memory_tokens" in printed
     assert "3 runs, about" in printed
-    assert {path.name for path in tmp_path.iterdir()} == {"toy.jsonl", "data", "e.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"toy.jsonl", "e.yaml"}
 
 
 def test_same_names_of_other_files_are_not_the_same_run(

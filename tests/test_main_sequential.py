@@ -119,7 +119,7 @@ def test_a_config_file_stands_under_the_flags(
     assert settings["method"]["adapter"]["target_modules"] == ["q_proj", "v_proj"]
 
 
-def test_a_dry_run_prints_the_plan_and_writes_no_results(
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
     go: Go, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert go("--dry_run", "--log_file", str(tmp_path / "log")) == 0
@@ -127,7 +127,7 @@ def test_a_dry_run_prints_the_plan_and_writes_no_results(
     assert "round 1 (tools1-2): 2 tools, 12 rows x 1 epochs, 3 steps" in shown
     assert "7 cells, 28 answers" in shown
     assert "on this machine at the most" in shown
-    assert {path.name for path in tmp_path.iterdir()} == {"toy.jsonl", "data"}
+    assert {path.name for path in tmp_path.iterdir()} == {"toy.jsonl"}
 
 
 def test_a_finished_run_is_shown_and_another_is_refused(
