@@ -94,6 +94,16 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
     return [(number, _parse_json(line, path, number)) for number, line in lines if line.strip()]
 
 
+def check_file(path: Path) -> None:
+    """Refuse a path that is no file.
+
+    Raises:
+        DataError: If it is missing or a folder.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 

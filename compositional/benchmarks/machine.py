@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -33,9 +34,8 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _median_seconds(action: object, device: torch.device, repeats: int) -> float:
+def _median_seconds(action: Callable[[], object], device: torch.device, repeats: int) -> float:
     """Return the median time of an action after a warm-up."""
-    assert callable(action)
     times = []
     for _ in range(repeats + 1):
         synchronise(device)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import venv
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,14 +13,9 @@ from compositional.errors import CompositionalError
 from compositional.files import sha256_text
 from compositional.packages import cached_folder
 
-PACKAGES = (
-    "torch==2.13.0",
-    "transformers==5.23.0",
-    "peft==0.21.2",
-    "trl==1.16.0",
-    "accelerate==1.15.0",
-    "datasets==5.2.0",
-)
+# Those that this project has too, in its own versions without the suffix of a build (+cpu).
+SHARED = ("torch", "transformers", "peft", "accelerate", "datasets")
+PACKAGES = (*(f"{name}=={version(name).partition('+')[0]}" for name in SHARED), "trl==1.16.0")
 
 
 class Peers:

@@ -8,20 +8,40 @@ from transformers.cache_utils import CacheLayerMixin
 from compositional.models.parts import KeyValues
 
 
+class Filling:
+    """How many tokens each slot holds; all layers look at one of these.
+
+    Args:
+        num_slots: Sequences side by side.
+        device: Where the buffers are.
+    """
+
+    def __init__(self, num_slots: int, device: torch.device) -> None:
+        self.device = device
+        self.set([0] * num_slots)
+
+    def set(self, lengths: list[int]) -> None:
+        """Set the number of every slot."""
+        self.numbers = lengths
+        self.longest = max(lengths)
+        self.lengths = torch.tensor(lengths, device=self.device)
+        self.slots = torch.arange(len(lengths), device=self.device)
+
+
 class SlotLayer(CacheLayerMixin):
     """One layer's buffers, [slots, heads, capacity, d], each slot filled from its left.
 
     Args:
         keys: The buffer of keys.
         values: The buffer of values.
+        filling: How far each slot is filled.
     """
 
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, filling: Filling) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.keys: Tensor = keys
         self.values: Tensor = values
-        self.lengths = torch.zeros(0, dtype=torch.long)
-        self.longest = 0
+        self.filling = filling
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -31,19 +51,19 @@ class SlotLayer(CacheLayerMixin):
         self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
         """Write one token a slot behind what it holds; return what is filled in any slot."""
-        slots = torch.arange(len(self.lengths), device=self.lengths.device)
-        self.keys[slots, :, self.lengths] = key_states[:, :, 0]
-        self.values[slots, :, self.lengths] = value_states[:, :, 0]
-        filled = self.longest + 1
+        slots, lengths = self.filling.slots, self.filling.lengths
+        self.keys[slots, :, lengths] = key_states[:, :, 0]
+        self.values[slots, :, lengths] = value_states[:, :, 0]
+        filled = self.filling.longest + 1
         return self.keys[:, :, :filled], self.values[:, :, :filled]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the length of the keys and their offset."""
-        return self.longest + query_length, 0
+        return self.filling.longest + query_length, 0
 
     def get_seq_length(self) -> int:
         """Return how many tokens the longest slot holds."""
-        return self.longest
+        return self.filling.longest
 
     def get_max_length(self) -> int:
         """Return how many tokens a slot can hold."""
@@ -63,17 +83,14 @@ class SlotCache(Cache):
         def buffer(states: Tensor) -> Tensor:
             return states.new_zeros(num_slots, states.shape[1], capacity, states.shape[3])
 
-        self.slot_layers = [SlotLayer(buffer(k), buffer(v)) for k, v in like]
+        self.filling = Filling(num_slots, like[0][0].device)
+        self.slot_layers = [SlotLayer(buffer(k), buffer(v), self.filling) for k, v in like]
         super().__init__(layers=list(self.slot_layers))
-        self._set_lengths([0] * num_slots)
 
-    def _set_lengths(self, lengths: list[int]) -> None:
-        """Set how many tokens each slot holds, here and in every layer."""
-        self._lengths = lengths
-        self.lengths = torch.tensor(lengths, device=self.slot_layers[0].keys.device)
-        for layer in self.slot_layers:
-            layer.lengths = self.lengths
-            layer.longest = max(lengths)
+    @property
+    def lengths(self) -> Tensor:
+        """How many tokens each slot holds, [slots]."""
+        return self.filling.lengths
 
     def fill(self, slot: int, states: KeyValues) -> None:
         """Put a new sequence's keys and values into a slot."""
@@ -81,26 +98,30 @@ class SlotCache(Cache):
         for layer, (keys, values) in zip(self.slot_layers, states, strict=True):
             layer.keys[slot, :, :length] = keys[0]
             layer.values[slot, :, :length] = values[0]
-        self._set_lengths([*self._lengths[:slot], length, *self._lengths[slot + 1 :]])
+        self._set(slot, length)
 
-    def clear(self, slots: list[int]) -> None:
-        """Empty some slots."""
-        self._set_lengths([0 if i in slots else n for i, n in enumerate(self._lengths)])
+    def clear(self, slot: int) -> None:
+        """Empty a slot."""
+        self._set(slot, 0)
+
+    def _set(self, slot: int, length: int) -> None:
+        numbers = self.filling.numbers
+        self.filling.set([*numbers[:slot], length, *numbers[slot + 1 :]])
 
     def keep(self, slots: list[int]) -> None:
         """Drop all slots but some, which move up in order."""
         chosen = torch.tensor(slots, device=self.lengths.device)
         for layer in self.slot_layers:
             layer.keys, layer.values = layer.keys[chosen], layer.values[chosen]
-        self._set_lengths([self._lengths[slot] for slot in slots])
+        self.filling.set([self.filling.numbers[slot] for slot in slots])
 
     def advance(self, slots: list[int]) -> None:
         """Count the token that was written into some slots."""
-        self._set_lengths([n + (i in slots) for i, n in enumerate(self._lengths)])
+        self.filling.set([n + (i in slots) for i, n in enumerate(self.filling.numbers)])
 
     def mask(self, dtype: torch.dtype) -> Tensor:
         """Return the mask of one further token a slot, [slots, 1, 1, keys]: 0 where it may look."""
-        keys = torch.arange(max(self._lengths) + 1, device=self.lengths.device)
+        keys = torch.arange(self.filling.longest + 1, device=self.lengths.device)
         hidden = keys > self.lengths[:, None]
         mask = torch.zeros(hidden.shape, dtype=dtype, device=self.lengths.device)
         return mask.masked_fill_(hidden, torch.finfo(dtype).min)[:, None, None]

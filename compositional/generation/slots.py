@@ -116,7 +116,7 @@ class SlotDecoder:
             self.slots[place] = request
         else:
             self.slots[place] = None
-            cache.clear([place])
+            cache.clear(place)
             self.on_answer(1)
 
     def _shrink(self) -> None:

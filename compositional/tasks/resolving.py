@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compositional.errors import DataError
-from compositional.files import read_json, sha256_file
+from compositional.files import check_file, read_json, sha256_file
 from compositional.tasks.data_config import (
     DEFAULT_SOURCE,
     DEFAULT_TEST_SIZE,
@@ -136,6 +135,5 @@ def _asked_sha256(config: DataConfig) -> str | None:
     path = SourceName(config.source).path if config.source else None
     if path is None:
         return None
-    if not path.is_file():
-        raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
+    check_file(path)
     return sha256_file(path)

@@ -32,7 +32,7 @@ def test_slots_of_different_lengths_by_hand() -> None:
     ]
     cache.advance([0, 2])
     assert cache.lengths.tolist() == [3, 0, 2]
-    cache.clear([0])
+    cache.clear(0)
     cache.fill(0, states(5))
     cache.keep([0, 2])
     assert cache.lengths.tolist() == [1, 2]

@@ -12,6 +12,7 @@ from typing import Any
 from compositional.errors import DataError
 from compositional.files import (
     canonical_json,
+    check_file,
     read_json_lines,
     read_json_list,
     read_text,
@@ -34,8 +35,7 @@ def read_file(path: Path) -> Source:
     Raises:
         DataError: If the file is missing, or a row malformed; its line or record is named.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
+    check_file(path)
     if path.suffix == ".parquet":
         records = _read_parquet(path)
     elif path.suffix == ".json" and _begins_list(path):
