@@ -48,6 +48,7 @@ class LanguageModel:
         self.num_text_ids = int(self.embedding.shape[0])
         self.packs_sequences = packs_sequences(self.backbone, self.device)
         self.decodes_in_slots: bool | None = None  # not tried yet
+        self.freezes_prompts: bool | None = None
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
 

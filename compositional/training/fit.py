@@ -1,7 +1,8 @@
 """The one gradient loop: AdamW steps that can stop at any moment and go on as if they had not."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,9 @@ from compositional.errors import ConfigError
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.training.schedule import rate_factor
+
+# Steps whose losses are read together: reading one waits for the device.
+READ_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class ParameterGroup:
 def fit(
     key: str,
     num_steps: int,
-    loss_at: Callable[[int], Tensor],
+    losses_at: Callable[[int], Iterable[Tensor]],
     groups: list[ParameterGroup],
     run: RunContext,
     after_step: Callable[[], None] | None = None,
@@ -47,7 +51,9 @@ def fit(
     Args:
         key: Names this training within the run; a saved state of another one is not taken.
         num_steps: Optimiser steps in all.
-        loss_at: Returns the loss of a step (from 0), a scalar with gradients.
+        losses_at: Returns the parts of the loss of a step (from 0), scalars with gradients that
+            add up to it. Each part runs backward before the next is asked for, so that no two
+            hold their activations at once.
         groups: What trains, at which rates.
         run: Where to save, what to count.
         after_step: Called after each optimiser step, for example to renormalise rows.
@@ -68,6 +74,7 @@ def fit(
         ]
     )
     losses = _restore(key, named, optimiser, run)
+    unread: list[Tensor] = []
     saved_at = time.monotonic()
     with run.progress.bar(key, num_steps, initial=len(losses)) as bar:
         for step in range(len(losses), num_steps):
@@ -75,26 +82,51 @@ def fit(
             factor = rate_factor(step, num_steps, run.training)
             for group, settings in zip(optimiser.param_groups, groups, strict=True):
                 group["lr"] = settings.lr * factor
-            loss = loss_at(step)
-            if not loss.isfinite():
-                raise ConfigError(
-                    f"the loss of {key} is {loss.item()} at step {step + 1} of {num_steps}: "
-                    "the learning rate is too high, lower it"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            if run.training.max_grad_norm:
-                nn.utils.clip_grad_norm_(named.values(), run.training.max_grad_norm)
-            optimiser.step()
+            unread.append(_step(losses_at(step), optimiser, run.training.max_grad_norm))
             if after_step is not None:
                 after_step()
-            losses.append(loss.item())
             bar.update(1)
-            if time.monotonic() - saved_at >= run.training.checkpoint_seconds:
+            is_due = time.monotonic() - saved_at >= run.training.checkpoint_seconds
+            if is_due or len(unread) == READ_EVERY or step + 1 == num_steps:
+                losses += _read(unread, key, len(losses), num_steps)
+                unread.clear()
+            if is_due:
                 _save(key, named, optimiser, losses, run)
                 saved_at = time.monotonic()
     for parameter in named.values():
         parameter.requires_grad_(False)
+    return losses
+
+
+def _step(
+    losses: Iterable[Tensor], optimiser: torch.optim.Optimizer, max_grad_norm: float
+) -> Tensor:
+    """Take one optimiser step on a sum of losses; return the sum, still on its device."""
+    optimiser.zero_grad(set_to_none=True)
+    parts = []
+    for loss in losses:
+        torch.autograd.backward(loss)
+        parts.append(loss.detach())
+    if max_grad_norm:
+        trained = [p for group in optimiser.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(trained, max_grad_norm)
+    optimiser.step()
+    return torch.stack(parts).sum()
+
+
+def _read(unread: list[Tensor], key: str, num_read: int, num_steps: int) -> list[float]:
+    """Return the losses of some steps, for which a device must finish them.
+
+    Raises:
+        ConfigError: If one is not finite.
+    """
+    losses: list[float] = torch.stack(unread).tolist()
+    for step, loss in enumerate(losses, start=num_read + 1):
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the loss of {key} is {loss} at step {step} of {num_steps}: "
+                "the learning rate is too high, lower it"
+            )
     return losses
 
 

@@ -3,10 +3,10 @@
 Where only memory rows train, nothing before the first row of a sequence depends on them. The
 prompt then runs under `no_grad` into keys and values, which are the same in every epoch and are
 kept as far as a budget of memory allows, and only the target runs with gradients. The same loss
-and gradients as `target_logits`, by less work.
+and gradients as `targets.logits_by_pack`, by less work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -49,14 +49,15 @@ class FrozenPrompts:
             self.num_bytes += size
             self._kept.update(zip(prompts[chosen], computed, strict=True))
 
-    def target_logits(self, sequences: Sequence[TokenSequence]) -> tuple[Tensor, Tensor]:
-        """Predict every target token; see `targets.target_logits`."""
+    def logits_by_pack(self, sequences: Sequence[TokenSequence]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Predict every target token, pack by pack; see `targets.logits_by_pack`."""
         lengths = [len(sequence.prompt) + len(sequence.target) for sequence in sequences]
-        logits = [self._logits(sequences[chosen]) for chosen in slices_of(lengths)]
-        targets = [token for sequence in sequences for token in sequence.target]
-        return torch.cat(logits), torch.tensor(targets, device=self.model.device)
+        for chosen in slices_of(lengths):
+            pack = sequences[chosen]
+            targets = [token for sequence in pack for token in sequence.target]
+            yield self.pack_logits(pack), torch.tensor(targets, device=self.model.device)
 
-    def _logits(self, sequences: Sequence[TokenSequence]) -> Tensor:
+    def pack_logits(self, sequences: Sequence[TokenSequence]) -> Tensor:
         """Run the targets of one pack behind their prompts, [t, V + m]."""
         missing = [s.prompt for s in sequences if s.prompt not in self._kept]
         fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
@@ -75,7 +76,7 @@ def can_freeze_prompts(model: LanguageModel) -> bool:
 
     Tried on the model itself, as in `models/packing_probe.py`: the logits of a target must not
     change by a bit where another sequence of the pack changes, and must be those of
-    `target_logits` but for rounding.
+    `targets.target_logits` but for rounding.
     """
     if not (model.packs_sequences and model.attends_to_all):
         return False
@@ -84,9 +85,8 @@ def can_freeze_prompts(model: LanguageModel) -> bool:
         TokenSequence(tuple(ids[start : start + 3]), tuple(ids[start + 3 : start + 6]))
         for start in (0, 6, 12)
     )
-    after_one, after_two = (
-        FrozenPrompts(model, [], 0).target_logits([first, last])[0][-3:] for first in (one, two)
-    )
+    prompts = FrozenPrompts(model, [], 0)
+    after_one, after_two = (prompts.pack_logits([first, last])[-3:] for first in (one, two))
     plain = target_logits(model, [last])[0]
     is_close = (after_one - plain).abs().max() <= TOLERANCE * plain.float().std()
     return bool(is_close) and torch.equal(after_one, after_two)

@@ -1,6 +1,6 @@
 """One training on examples: the plan of its steps, the loss of each, replay and counting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from compositional.training.fit import ParameterGroup, fit
 from compositional.training.frozen_prompts import FrozenPrompts, can_freeze_prompts
 from compositional.training.replay import draw_replayed, num_replayed
 from compositional.training.schedule import plan_steps
-from compositional.training.targets import target_logits
+from compositional.training.targets import logits_by_pack
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,12 @@ class Lesson:
         self.replay = replay
         self.extra_loss = extra_loss
         self.prompts: FrozenPrompts | None = None
-        if prompts_are_frozen and can_freeze_prompts(model):
-            max_bytes = run.training.prompt_cache_mib * 2**20
-            self.prompts = FrozenPrompts(model, sequences, max_bytes)
+        if prompts_are_frozen:
+            if model.freezes_prompts is None:
+                model.freezes_prompts = can_freeze_prompts(model)
+            if model.freezes_prompts:
+                max_bytes = run.training.prompt_cache_mib * 2**20
+                self.prompts = FrozenPrompts(model, sequences, max_bytes)
         size = run.training.batch_size
         ranks = [s.num_calls for s in sequences] if run.training.curriculum_learning else None
         self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, ranks)
@@ -81,25 +84,31 @@ class Lesson:
             for parameter in group.parameters.values()
         )
         self.run.losses[self.key] = fit(
-            self.key, len(self.steps), self._loss_at, groups, self.run, after_step
+            self.key, len(self.steps), self._losses_at, groups, self.run, after_step
         )
 
-    def _loss_at(self, step: int) -> Tensor:
-        """Return the mean loss over all target tokens of a step's new and replayed rows."""
+    def _losses_at(self, step: int) -> Iterator[Tensor]:
+        """Yield the parts of a step's loss, which add up to the mean over all target tokens.
+
+        A part is one pack of the step's new and replayed rows; the extra loss comes last.
+        """
         replayed = self._replayed_rows(step)
         rows = [self.sequences[index] for index in self.steps[step]] + replayed
+        num_targets = sum(len(row.target) for row in rows)
         budget = self.run.budget
         budget.steps += 1
         budget.rows += len(rows)
         budget.replayed_rows += len(replayed)
-        budget.input_tokens += sum(len(row.prompt) + len(row.target) for row in rows)
-        budget.target_tokens += sum(len(row.target) for row in rows)
+        budget.input_tokens += num_targets + sum(len(row.prompt) for row in rows)
+        budget.target_tokens += num_targets
         if self.prompts is None:
-            logits, targets = target_logits(self.model, rows)
+            packs = logits_by_pack(self.model, rows)
         else:
-            logits, targets = self.prompts.target_logits(rows)
-        loss = functional.cross_entropy(logits.float(), targets)
-        return loss if self.extra_loss is None else loss + self.extra_loss(step)
+            packs = self.prompts.logits_by_pack(rows)
+        for logits, targets in packs:
+            yield functional.cross_entropy(logits.float(), targets, reduction="sum") / num_targets
+        if self.extra_loss is not None:
+            yield self.extra_loss(step)
 
     def _replayed_rows(self, step: int) -> list[TokenSequence]:
         """Return the buffer's rows that this step adds, so that the ratio is exact so far."""

@@ -1,6 +1,6 @@
 """The logits that predict the targets of sequences, packed where the model allows, else padded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,25 +12,35 @@ from compositional.training.batching import TokenSequence, collate, padded_logit
 from compositional.training.packing import pack, packed_logits
 
 
-def target_logits(
+def logits_by_pack(
     model: LanguageModel, sequences: Sequence[TokenSequence]
-) -> tuple[Tensor, Tensor]:
-    """Predict every target token from what stands before it in its sequence.
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Predict every target token from what stands before it in its sequence, pack by pack.
 
     Args:
         model: The model with all that is attached.
         sequences: Prompts with targets, 1 or more.
 
-    Returns:
-        The logits, [t, V + m], and the targets, [t], sequence by sequence.
+    Yields:
+        The logits, [t, V + m], and the targets, [t], of some sequences, in order; one pack's
+        need not be kept while the next is computed.
     """
-    if model.packs_sequences:
-        lengths = [len(sequence.prompt) + len(sequence.target) for sequence in sequences]
-        packs = [pack(sequences[chosen], model.device) for chosen in slices_of(lengths)]
-        logits = torch.cat([packed_logits(model.backbone, batch) for batch in packs])
-        return logits, torch.cat([batch.targets for batch in packs])
-    batch = collate(sequences, model.chat.pad_id, model.device)
-    return padded_logits(model.backbone, batch), batch.labels[batch.is_target]
+    if not model.packs_sequences:
+        batch = collate(sequences, model.chat.pad_id, model.device)
+        yield padded_logits(model.backbone, batch), batch.labels[batch.is_target]
+        return
+    lengths = [len(sequence.prompt) + len(sequence.target) for sequence in sequences]
+    for chosen in slices_of(lengths):
+        packed = pack(sequences[chosen], model.device)
+        yield packed_logits(model.backbone, packed), packed.targets
+
+
+def target_logits(
+    model: LanguageModel, sequences: Sequence[TokenSequence]
+) -> tuple[Tensor, Tensor]:
+    """Return the logits and targets of all packs at once; see `logits_by_pack`."""
+    logits, targets = zip(*logits_by_pack(model, sequences), strict=True)
+    return torch.cat(logits), torch.cat(targets)
 
 
 def target_loss(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:

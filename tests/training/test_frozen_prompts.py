@@ -58,8 +58,9 @@ def test_the_same_logits_and_gradients_as_the_whole_sequences(
     rows = sequences_for(model)
     prompts = FrozenPrompts(model, rows, max_bytes)
     expected, same = target_logits(model, rows)
-    found, targets = prompts.target_logits(rows)
-    assert targets.tolist() == same.tolist()
+    logits, targets = zip(*prompts.logits_by_pack(rows), strict=True)
+    found = torch.cat(logits)
+    assert torch.cat(targets).tolist() == same.tolist()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     for one, other in zip(gradients(model, found), gradients(model, expected), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
@@ -88,7 +89,7 @@ def test_kept_prompts_are_not_computed_again(tmp_path) -> None:
     model.backbone.register_forward_pre_hook(
         lambda _m, _a, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
     )
-    prompts.target_logits(rows)
+    list(prompts.logits_by_pack(rows))
     assert lengths == [sum(len(row.target) for row in rows)]
 
 
