@@ -111,7 +111,7 @@ class Bench:
         path: Path | None = getattr(self.config, name)
         if path is None:
             raise ConfigError(
-                f"this table needs --{name} FILE, rows as `compositional convert {name}` makes them"
+                f"the tables need --{name} FILE, rows as `compositional convert {name}` makes them"
             )
         return path
 

@@ -28,14 +28,8 @@ GENERATE = "generate, padded batches in file order"
 
 def memory_rows(bench: Bench) -> list[Line]:
     """Memory rows over a frozen model, beside peft's trainable tokens under Trainer."""
-    sizes = (
-        ("hwu64", 4, 32, 1.7),
-        ("hwu64", 16, 48, 2.5),
-        ("sgd", 4, 8, 2.5),
-        ("sgd", 16, 16, 3.5),
-    )
     lines = []
-    for name, batch_size, num_rows, least in sizes:
+    for name, batch_size, num_rows, least in MEMORY_ROWS:
         benchmark = bench.round(name, "1-5:1", num_rows, 4)
         work = rows_for_memory_tokens(load_model(bench.config.model), name, benchmark)
         config = bench.config

@@ -15,10 +15,12 @@ from compositional.benchmarks.peers import PACKAGES
 from compositional.benchmarks.profiles import profiles
 from compositional.benchmarks.speed_page import write_page
 from compositional.errors import check_choice
-from compositional.files import write_json
+from compositional.files import check_file, write_json
 
 PROFILES = "profiles"
 TABLES = (*COMPARISONS, *CURVES, PROFILES)
+# The data sets of a table; those not named need HWU64.
+DATA = {"memory_rows": ("hwu64", "sgd"), "lora": ("hwu64", "sgd"), "icl": ("sgd",)}
 
 
 def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TABLES) -> Path:
@@ -26,7 +28,7 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 
     Args:
         config: Data, model, repeats.
-        folder: Takes a JSON file a table, plots and `README.md`.
+        folder: Takes a JSON file a table and plots; the page stands beside it, `FOLDER.md`.
         tables: Names of tables.
 
     Returns:
@@ -38,6 +40,9 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
     for name in tables:
         check_choice("table", name, TABLES)
     bench = Bench(config)
+    for name in tables:
+        for data in DATA.get(name, ("hwu64",)):
+            check_file(bench.path(data))
     try:
         for name in tables:
             print(f"speed: {name}", file=sys.stderr, flush=True)

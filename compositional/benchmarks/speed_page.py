@@ -11,11 +11,9 @@ from matplotlib.figure import Figure as Canvas
 from compositional.files import atomic_path, read_json, write_text
 from compositional.report.formats import Entry, Table, markdown
 
-PAGE = "README.md"
-
 
 def write_page(folder: Path) -> Path:
-    """Write the page from the JSON files of a folder, and a plot for each curve."""
+    """Write the page of a folder's JSON files beside the folder, and a plot for each curve."""
     kept = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
     parts = [
         "# Speed",
@@ -33,7 +31,7 @@ def write_page(folder: Path) -> Path:
         else:
             shown = _curve(folder, name, table)
         parts += [shown, _facts(table), ""]
-    path = folder / PAGE
+    path = folder.with_name(f"{folder.name}.md")
     write_text(path, "\n".join(parts))
     return path
 
@@ -80,9 +78,12 @@ def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
             f"{large} against {small}: {curve['ratio']:.3f} times as long; under {most:g}: {word}."
         )
     _plot(folder / f"{name}.png", curve, seconds)
+    num_runs = min(len(timing["seconds"]) for timing in curve["seconds"].values())
+    if num_runs == 1:
+        notes.append("One run of each, without a warm-up.")
     header = [curve["size"], f"seconds a {curve['per']}"]
     text = markdown([Table(f"{curve['title']} by {curve['size']}", header, rows, notes)])
-    return f"{text}\n![{curve['title']} by {curve['size']}]({name}.png)\n"
+    return f"{text}\n![{curve['title']} by {curve['size']}]({folder.name}/{name}.png)\n"
 
 
 def _profiles(table: dict[str, Any]) -> str:
@@ -93,7 +94,7 @@ def _profiles(table: dict[str, Any]) -> str:
             [name, f"{100 * share:.1f} %"] for name, share in profile["shares"].items()
         ]
         title = f"Where the time goes: {profile['what']}"
-        tables.append(Table(title, ["operator", "share of its own time"], rows))
+        tables.append(Table(title, ["operator", "share of the time"], rows))
     return markdown(tables)
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,11 @@ import pytest
 from compositional.benchmarks import speed
 from compositional.benchmarks.bench import Bench, Line, SpeedConfig
 from compositional.benchmarks.growth import Curve
+from compositional.benchmarks.profiles import operator_name
 from compositional.benchmarks.speed import measure_speed
 from compositional.benchmarks.timing import Timing
 from compositional.cli.main import main
-from compositional.errors import ConfigError
+from compositional.errors import ConfigError, DataError
 from compositional.models.loading import ModelConfig
 from tests.tasks.toy_rows import source_file
 
@@ -34,13 +36,15 @@ def curve(_bench: Bench) -> Curve:
 
 
 def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(speed.COMPARISONS, "lora", lines)
+    monkeypatch.setitem(speed.COMPARISONS, "evaluation", lines)
     monkeypatch.setitem(speed.CURVES, "steps_by_rows", curve)
-    measure_speed(config, tmp_path / "out", ["lora"])
+    measure_speed(config, tmp_path / "out", ["evaluation"])
     page = measure_speed(config, tmp_path / "out", ["steps_by_rows"]).read_text()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "README.md", "lora.json", "steps_by_rows.json", "steps_by_rows.png",
+        "evaluation.json", "steps_by_rows.json", "steps_by_rows.png",
     }  # fmt: skip
+    assert (tmp_path / "out.md").read_text() == page
+    assert "(out/steps_by_rows.png)" in page
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
     assert ["a", "b", "4.00", "2.00", "2.00", "1.7, reached", "losses within 1e-6", "50 %"] in rows
     missed = ["c", "d", "4.00", "2.00", "2.00", "2.5, missed", "losses within 1 (NOT the same)"]
@@ -48,7 +52,7 @@ def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) ->
     assert ["100", "1.5"] in rows
     assert "100 against 1: 1.500 times as long; under 1.2: missed." in page
     assert "GFLOP/s in one large product" in page
-    assert json.loads((tmp_path / "out" / "lora.json").read_text())["lines"][0]["ratio"] == 2.0
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"][0]["ratio"] == 2.0
 
 
 def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> None:
@@ -77,9 +81,18 @@ def test_profiles_name_the_largest_costs(config, tmp_path) -> None:
         assert profile["what"] in page
 
 
+def test_a_product_is_called_by_its_second_matrix() -> None:
+    assert operator_name("aten::mm", [[3, 4], [4, 5]]) == "products with 4 x 5 matrices"
+    assert operator_name("aten::addmm", [[5], [3, 4], [4, 5]]) == "products with 4 x 5 matrices"
+    assert operator_name("aten::mul", [[3, 4], [4, 5]]) == "aten::mul"
+
+
 def test_a_table_without_its_data_is_one_line(config, tmp_path) -> None:
-    with pytest.raises(ConfigError, match="this table needs --sgd FILE"):
-        measure_speed(config, tmp_path / "out", ["icl"])
+    with pytest.raises(ConfigError, match="the tables need --sgd FILE"):
+        measure_speed(config, tmp_path / "out", ["steps_by_rows", "icl"])
+    with pytest.raises(DataError, match=r"x\.jsonl: no such file"):
+        measure_speed(replace(config, sgd=tmp_path / "x.jsonl"), tmp_path / "out", ["icl"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_refuses_before_it_measures(tmp_path, capsys) -> None:
