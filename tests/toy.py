@@ -128,7 +128,13 @@ def toy_model(
 
 
 def load_toy(
-    folder: Path, arch: Arch = "llama", template: Template | None = "chatml", seed: int = 0
+    folder: Path,
+    arch: Arch = "llama",
+    template: Template | None = "chatml",
+    seed: int = 0,
+    *,
+    packed_weights: bool = True,
 ) -> LoadedModel:
     """Save a tiny random model to a folder and load it as any other, in float32 on the CPU."""
-    return load_model(ModelConfig(name=str(toy_model(folder, arch, template, seed)), device="cpu"))
+    name = str(toy_model(folder, arch, template, seed))
+    return load_model(ModelConfig(name=name, device="cpu", packed_weights=packed_weights))

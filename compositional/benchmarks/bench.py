@@ -1,6 +1,6 @@
 """What several tables share: settings, data, model, the peers' process, the machine's limits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -118,6 +118,10 @@ class Bench:
     def fresh_model(self) -> LanguageModel:
         """Load the model anew."""
         return LanguageModel(load_model(self.config.model))
+
+    def plain_model(self) -> LanguageModel:
+        """Load the model anew as transformers has it."""
+        return LanguageModel(load_model(replace(self.config.model, packed_weights=False)))
 
     @cached_property
     def machine(self) -> Machine:

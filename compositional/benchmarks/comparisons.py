@@ -5,7 +5,7 @@ from collections.abc import Callable
 from compositional.benchmarks.bench import Bench, Line
 from compositional.benchmarks.decoding import Comparison, compare, teach
 from compositional.benchmarks.roofline import decoding_seconds, lora_operations, rows_operations
-from compositional.benchmarks.training import Race, race
+from compositional.benchmarks.training import LORA, Race, race
 from compositional.benchmarks.work import rows_for_memory_tokens, rows_of_text
 from compositional.generation.shared_prefix import shared_prefix
 from compositional.generation.uncached import greedy
@@ -73,11 +73,13 @@ def _training_line(
 def evaluation(bench: Bench) -> list[Line]:
     """Answers of a model that has learned the round, beside padded batches in file order."""
     benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, 96)
-    model = bench.fresh_model()
+    model, plain = bench.fresh_model(), bench.plain_model()
     teach(model, rows_of_text(load_model(bench.config.model), "hwu64", benchmark).sequences)
+    assert model.lora is not None
+    plain.add_lora(LORA).load_state_dict(model.lora.state_dict())
     prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
-    found = compare(model, prompts, settings, bench.config.repeats)
+    found = compare(model, plain, prompts, settings, bench.config.repeats)
     num_tokens = sum(map(len, prompts))
     return [_decoding_line(bench, "answers, hwu64, batch 16", GENERATE, found, 2.0, num_tokens, 16)]
 
@@ -90,7 +92,8 @@ def icl(bench: Bench) -> list[Line]:
     method.toolbox.take(benchmark.rounds[0])
     prompts = [method.prompt(example) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=8, max_new_tokens=32)
-    found = compare(model, prompts, settings, min(3, bench.config.repeats))
+    repeats = min(3, bench.config.repeats)
+    found = compare(model, bench.plain_model(), prompts, settings, repeats)
     shared = len(shared_prefix(prompts))
     own = sum(len(prompt) - shared for prompt in prompts)
     what = f"ICL, sgd, 50 tools, {len(prompts)} queries behind {shared} shared tokens"
@@ -100,11 +103,12 @@ def icl(bench: Bench) -> list[Line]:
 def forced(bench: Bench) -> list[Line]:
     """Decoding with ground-truth tools, beside one at a time without a cache."""
     benchmark = bench.round("hwu64", "1-5:1", 16, 12)
-    model = bench.fresh_model()
+    model, plain = bench.fresh_model(), bench.plain_model()
     work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
     assert work.initial is not None
     names = [skill.name for skill in benchmark.rounds[0].skills]
-    model.add_rows(decoupled=False).load(names, work.initial, work.initial)
+    for each in (model, plain):
+        each.add_rows(decoupled=False).load(names, work.initial, work.initial)
     ids = {name: model.num_text_ids + place for place, name in enumerate(names)}
     test = benchmark.rounds[0].test
     prompts = [model.chat.prompt_ids(example.query) for example in test]
@@ -112,12 +116,13 @@ def forced(bench: Bench) -> list[Line]:
     settings = EvaluationConfig(batch_size=12, max_new_tokens=48)
     found = compare(
         model,
+        plain,
         prompts,
         settings,
         min(3, bench.config.repeats),
         rows,
         lambda: [
-            greedy(model, prompt, settings.max_new_tokens, expected)
+            greedy(plain, prompt, settings.max_new_tokens, expected)
             for prompt, expected in zip(prompts, rows, strict=True)
         ],
     )

@@ -58,6 +58,7 @@ def teach(model: LanguageModel, sequences: Sequence[TokenSequence]) -> None:
 
 def compare(
     model: LanguageModel,
+    plain: LanguageModel,
     prompts: Prompts,
     settings: EvaluationConfig,
     repeats: int,
@@ -68,6 +69,7 @@ def compare(
 
     Args:
         model: The model.
+        plain: The same model as transformers has it, for the other way.
         prompts: In the order of their file.
         settings: Slots, or the batch of the other way, and the longest answer.
         repeats: Timed runs of each, after a warm-up.
@@ -89,8 +91,8 @@ def compare(
         fresh = RunContext(Streams(SEED), evaluation=settings)  # an empty store of answers
         return generate(model, prompts, fresh, "speed", forced)
 
-    plain = other or (lambda: decode_padded(model, prompts, settings, forced, lambda _count: None))
-    timings = alternate({"ours": way("ours", ours), "other": way("other", plain)}, repeats)
+    theirs = other or (lambda: decode_padded(plain, prompts, settings, forced, lambda _count: None))
+    timings = alternate({"ours": way("ours", ours), "other": way("other", theirs)}, repeats)
     pairs = zip(prompts, found["ours"], found["other"], strict=True)
     gaps = [first_gap(model, prompt, one, two) for prompt, one, two in pairs if one != two]
     unexplained = sum(gap > NEAR_TIE for gap in gaps)

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from compositional.errors import ConfigError, check_at_least
+from compositional.models.packed_linear import forget_packed
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class LoraStack:
         if not self._original:
             self._original = self._target_weights()
         self._peft.merge_and_unload()
+        forget_packed(self.model)
         self._forget_peft()
 
     def drop(self) -> None:

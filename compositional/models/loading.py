@@ -22,6 +22,7 @@ from transformers import (
 
 from compositional.errors import ModelError, check_at_least
 from compositional.files import sha256_file, sha256_text
+from compositional.models.packed_linear import pack_linear_layers
 from compositional.models.quiet import quiet_transformers
 from compositional.packages import SMOLLM2, cached_folder, smollm2_gguf
 
@@ -43,6 +44,8 @@ class ModelConfig:
         system_message: System message of every prompt, the same for every method.
         max_length: Longest sequence of prompt and answer, in tokens; a longer one is an error.
             None for the model's window.
+        packed_weights: On a CPU, keep frozen matrices once more in the layout of oneDNN's kernels,
+            and once again where gradients flow: faster, for up to three times the memory.
     """
 
     name: str = DEFAULT_MODEL
@@ -51,6 +54,7 @@ class ModelConfig:
     device: str = "auto"
     system_message: str = ""
     max_length: int | None = None
+    packed_weights: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a length that no sequence can have."""
@@ -104,6 +108,8 @@ def load_model(config: ModelConfig) -> LoadedModel:
             raise ModelError(f"model '{config.name}' cannot be loaded: {_line(error)}") from error
     model.requires_grad_(False)
     model.eval()
+    if config.packed_weights and device.type == "cpu":
+        pack_linear_layers(model)
     return LoadedModel(model.to(device), tokenizer, config.name, digest, device, dtype)
 
 

@@ -71,7 +71,8 @@ def fit(
         [
             {"params": list(g.parameters.values()), "lr": g.lr, "weight_decay": g.weight_decay}
             for g in groups
-        ]
+        ],
+        fused=True,
     )
     losses = _restore(key, named, optimiser, run)
     unread: list[Tensor] = []
@@ -161,9 +162,7 @@ def _restore(
             parameter.copy_(saved.tensors[f"parameter.{name}"])
             prefix = f"optimiser.{name}."
             optimiser.state[parameter] = {
-                field.removeprefix(prefix): value
-                if field.endswith(".step")
-                else value.to(parameter.device)
+                field.removeprefix(prefix): value.to(parameter.device)
                 for field, value in saved.tensors.items()
                 if field.startswith(prefix)
             }

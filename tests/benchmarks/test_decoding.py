@@ -21,7 +21,7 @@ def model(tmp_path) -> LanguageModel:
 
 def test_two_ways_give_the_same_answers(model) -> None:
     prompts = prompts_of(LENGTHS)
-    found = compare(model, prompts, SETTINGS, repeats=2)
+    found = compare(model, model, prompts, SETTINGS, repeats=2)
     assert list(found.answers) == [greedy(model, prompt, 8) for prompt in prompts]
     assert (found.num_different, found.num_unexplained) == (0, 0)
     assert len(found.ours.seconds) == len(found.other.seconds) == 2
@@ -33,7 +33,7 @@ def test_answers_that_differ_are_counted(model) -> None:
     def wrong() -> Sequence[Answer]:
         return [Answer((9, 9), ended=True), *(greedy(model, p, 8) for p in prompts[1:])]
 
-    found = compare(model, prompts, SETTINGS, 1, other=wrong)
+    found = compare(model, model, prompts, SETTINGS, 1, other=wrong)
     assert (found.num_different, found.num_unexplained) == (1, 1)
 
 

@@ -52,7 +52,9 @@ def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) ->
     assert ["100", "1.5"] in rows
     assert "100 against 1: 1.500 times as long; under 1.2: missed." in page
     assert "GFLOP/s in one large product" in page
-    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"][0]["ratio"] == 2.0
+    assert (
+        json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"][0]["ratio"] == 2.0
+    )
 
 
 def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> None:
