@@ -5,7 +5,6 @@ differs there. A method is named by `method.name`; its other settings are those 
 class and no others, so an unknown one is an error.
 """
 
-import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.registry import METHODS
 from compositional.models.loading import ModelConfig
+from compositional.portable import without_folders
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.tasks.data_config import DataConfig
 from compositional.yaml_files import read_settings
@@ -39,6 +39,10 @@ class OutputConfig:
         save_checkpoints: Whether each round's trained tensors stay when the run completes.
         tracker: `none` or `wandb`; files are written first, whatever it is.
         published_dir: Folder of finished runs of this experiment that are kept elsewhere.
+        share_answers: Whether a run takes answers that another run of the experiment has from the
+            same model to the same prompt. Which these are depends on the order of the runs, and
+            on them the batches in which the rest is answered: a grid, whose runs have no order,
+            keeps each run's to itself.
     """
 
     results_dir: Path = Path("results")
@@ -46,6 +50,7 @@ class OutputConfig:
     save_checkpoints: bool = False
     tracker: str = "none"
     published_dir: Path | None = None
+    share_answers: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an unknown tracker, and states in the place of results: they are removed."""
@@ -63,8 +68,11 @@ SECTIONS: dict[str, type] = {
     "evaluation": EvaluationConfig,
     "output": OutputConfig,
 }
+AUTO = "auto"
+"""The name of a run that is to be named by its method and its id."""
+
+ID_LENGTH = 12
 COSMETIC = ("experiment", "run", "output")
-FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf")
 
 
 def setting_names() -> list[str]:
@@ -82,7 +90,7 @@ class RunConfig:
 
     Attributes:
         experiment: Folder of its results.
-        run: Folder in it.
+        run: Folder in it; `auto` names it by its method and its id.
         seed: Of training, and of the data where `data.data_seed` names no other.
         model: The backbone.
         data: Rounds, sizes, sources.
@@ -118,6 +126,11 @@ class RunConfig:
         Cosmetic fields do not count, nor does where files stand or when states are saved.
         """
         return sha256_text(canonical_json(self.essentials()))
+
+    @property
+    def id(self) -> str:
+        """The run's id: a short form of the hash of all that its results depend on."""
+        return self.sha256()[:ID_LENGTH]
 
     def essentials(self) -> dict[str, Any]:
         """Return the settings that results depend on, files without their folders."""
@@ -171,7 +184,7 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
     config: MethodConfig = built[key]
     for name, _ in reversed(chain[:-1]):
         config = JointConfig(config) if name == "joint" else OracleConfig(config)
-    return RunConfig(
+    built_config = RunConfig(
         experiment=_folder_name("experiment", parsed["experiment"]),
         run=_folder_name("run", parsed["run"] or chain[0][0]),
         seed=parsed["seed"],
@@ -179,35 +192,9 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
         method_name=chain[0][0],
         method=config,
     )
-
-
-def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which files have their names without the folders that they stand in."""
-    plain: dict[str, Any] = copy.deepcopy(dict(settings))
-    data, method = plain["data"], plain["method"]
-    data.pop("data_dir", None)
-    for key in {"train_file", "test_file", "tool_descriptions", "source"} & set(data):
-        data[key] = _file_name(data[key])
-    plain["model"]["name"] = _file_name(plain["model"]["name"])
-    while "of" in method:
-        method = method["of"]
-    if "dense_model" in method:
-        method["dense_model"] = _file_name(method["dense_model"])
-    return plain
-
-
-def _file_name(name: str | None) -> str | None:
-    """Return the last part of a path, which may be gone; any other name as it is.
-
-    A relative path of two parts that is gone cannot be told from a Hub id.
-    """
-    if not name:
-        return name
-    path = Path(name)
-    is_path = name.startswith(("/", ".", "~")) or name.count("/") > 1
-    if is_path or path.suffix in FILE_SUFFIXES or path.exists():
-        return path.resolve().name
-    return name
+    if built_config.run == AUTO:
+        return dataclasses.replace(built_config, run=f"{chain[0][0]}-{built_config.id}")
+    return built_config
 
 
 def _folder_name(what: str, name: str) -> str:

@@ -55,7 +55,7 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
     data: set[str] = set()
     with TemporaryDirectory() as folder:
         for config in configs:
-            prepared = prepare_run(_without_traces(config, Path(folder)))
+            prepared = prepare_run(without_traces(config, Path(folder)))
             rates = rates or measure_rates(prepared, config)
             lines, seconds = plan_lines(prepared, config, rates)
             total += seconds
@@ -63,10 +63,10 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
                 data.add(prepared.benchmark.manifest_sha256)
                 print("\n".join(prepared.benchmark.summary()))
             print("\n".join(lines))
-    print(f"{len(configs)} runs, about {_minutes(total)} on this machine at the most")
+    print(f"{len(configs)} runs, about {minutes(total)} on this machine at the most")
 
 
-def _without_traces(config: RunConfig, folder: Path) -> RunConfig:
+def without_traces(config: RunConfig, folder: Path) -> RunConfig:
     """Let data that is not there yet be built in a folder that is thrown away."""
     target = data_folder(config.data, config.seed)
     if config.data.training_rounds is None or target.exists():
@@ -141,7 +141,7 @@ def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[lis
         seconds += batches * (rates.seconds_per_prompts + decoding)
         if config.evaluation.drift:
             seconds += _drift_seconds(num_rounds, rates, config)
-    lines.append(f"  about {_minutes(seconds)} at the most")
+    lines.append(f"  about {minutes(seconds)} at the most")
     return lines, seconds
 
 
@@ -174,5 +174,6 @@ def _row_tokens(model: LanguageModel, examples: Sequence[Example]) -> int:
     return sum(len(row.prompt) + len(row.target) for row in rows)
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """Return a time in words."""
     return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from compositional.config import read_experiment, without_folders
+from compositional.config import read_experiment
 from compositional.errors import ResultsError
 from compositional.files import canonical_json, read_json, sha256_text, write_json, write_text
+from compositional.portable import without_folders
 from compositional.run_files import FINISHED, RESULT, RunFiles
 
 HASH_LENGTH = 16

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from compositional.generation.answers import AnswerStore
+from compositional.preemption import StopRequest
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.states import Slot
 from compositional.streams import Streams
@@ -93,6 +94,7 @@ class RunContext:
         budget: Counters of what the method cost.
         progress: Progress lines.
         losses: The loss of every step, by training.
+        stop: Whether the process was asked to stop.
     """
 
     streams: Streams
@@ -104,3 +106,4 @@ class RunContext:
     budget: Budget = field(default_factory=Budget)
     progress: Progress = field(default_factory=Progress)
     losses: dict[str, list[float]] = field(default_factory=dict)
+    stop: StopRequest = field(default_factory=StopRequest)

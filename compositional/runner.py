@@ -18,6 +18,7 @@ from compositional.locks import hold
 from compositional.methods.base import Method
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
+from compositional.preemption import PreemptedError, StopRequest, noting_signals
 from compositional.results import FINISHED, RunFolder
 from compositional.rounds import run_rounds
 from compositional.run_context import Progress, RunContext
@@ -81,11 +82,13 @@ def run(
 
     Raises:
         CompositionalError: If the run cannot start; what was written before is kept.
+        PreemptedError: If a signal asked it to stop; what was computed is kept.
     """
     with _held(config) as (folder, checkpoints):
         is_new = _check_free(config, folder, checkpoints, resume=resume)
         restart_peak_memory()
-        with _threads(None if is_new else folder.environment().get("threads")):
+        threads = None if is_new else folder.environment().get("threads")
+        with _threads(threads), noting_signals() as stop:
             prepared = prepare_run(config)
             identity = identity_of(config, prepared.model, prepared.benchmark)
             if is_new:
@@ -98,7 +101,7 @@ def run(
                 checkpoints.claim(folder.result()["identity"])
                 folder.resume(config)
             bars = Progress(config.run if title is None else title, enabled=progress)
-            _teach(config, folder, checkpoints, prepared, bars)
+            _teach(config, folder, checkpoints, prepared, bars, stop)
     return folder
 
 
@@ -165,16 +168,19 @@ def _teach(
     checkpoints: Checkpoints,
     prepared: Prepared,
     progress: Progress,
+    stop: StopRequest,
 ) -> None:
     """Run the loop; what goes wrong in it is written into the result before it is raised."""
+    shares = config.output.share_answers
     context = RunContext(
         streams=Streams(config.seed),
         name=config.run,
         training=config.training,
         evaluation=config.evaluation,
         slot=checkpoints.slot,
-        answers=AnswerStore(folder.folder.parent / ".answers"),
+        answers=AnswerStore((folder.folder.parent if shares else checkpoints.folder) / ".answers"),
         progress=progress,
+        stop=stop,
     )
     folder.tracker = build_tracker(config)
     failed = True
@@ -185,6 +191,9 @@ def _teach(
         run_rounds(prepared.method, prepared.benchmark, context, folder, checkpoints, probe)
         folder.finish(context)
         failed = False
+    except PreemptedError:
+        folder.tracker.preempt()
+        raise
     except Exception as error:
         folder.fail(f"{type(error).__name__}: {error}")
         raise

@@ -26,6 +26,9 @@ class Tracker(Protocol):
     def finish(self, result: Mapping[str, Any]) -> None:
         """Take the result of a finished run."""
 
+    def preempt(self) -> None:
+        """Take that the run was asked to stop, and will go on."""
+
     def close(self, *, failed: bool = False) -> None:
         """End, whatever has come."""
 
@@ -40,6 +43,9 @@ class NoTracker:
         """Do nothing."""
 
     def finish(self, result: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def preempt(self) -> None:
         """Do nothing."""
 
     def close(self, *, failed: bool = False) -> None:
@@ -124,6 +130,11 @@ class WandbTracker:
             if last and all(value is not None for value in last):
                 self._run.summary[f"{score}/average_accuracy"] = sum(last) / len(last)
         self._run.summary.update({f"budget/{k}": v for k, v in result["budget"].items()})
+
+    def preempt(self) -> None:
+        """Mark the W&B run, so that a sweep gives it out again."""
+        if self._run is not None:
+            self._guard("mark a preemption", self._run.mark_preempting)
 
     def close(self, *, failed: bool = False) -> None:
         """End the W&B run."""

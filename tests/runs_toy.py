@@ -1,6 +1,8 @@
 """Tiny runs of the whole program: settings, flags, and what a run wrote."""
 
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from compositional.logs import LOGGER
+from compositional.preemption import PreemptedError
 from compositional.selection import merge
 from tests.tasks.toy_rows import source_file
 
@@ -111,3 +114,32 @@ def interrupt_at(words: str) -> Iterator[None]:
     """Let the block be interrupted at a line of the log."""
     with interrupting(words), pytest.raises(KeyboardInterrupt):
         yield
+
+
+class SignalAt(logging.Handler):
+    """Sends this process a signal, once, when it logs a line with these words."""
+
+    def __init__(self, words: str, number: int) -> None:
+        super().__init__()
+        self.words = words
+        self.number: int | None = number
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.number is not None and self.words in record.getMessage():
+            number, self.number = self.number, None
+            os.kill(os.getpid(), number)
+
+
+@contextmanager
+def preempted_at(words: str, number: int = signal.SIGUSR1) -> Iterator[None]:
+    """Let the block be asked to stop at a line of the log, and stop."""
+    handler = SignalAt(words, number)
+    level = LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        with pytest.raises(PreemptedError):
+            yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)

@@ -9,7 +9,6 @@ from compositional.config import (
     RunConfig,
     read_experiment,
     resolve,
-    without_folders,
 )
 from compositional.errors import ConfigError
 from compositional.methods.registry import METHODS
@@ -253,24 +252,6 @@ def test_the_hash_ignores_names_and_places(tmp_path: Path) -> None:
         }
     )
     assert one.sha256() == two.sha256()
-
-
-def test_settings_without_folders_name_none() -> None:
-    settings = resolve(
-        {
-            "method": {"name": "joint", "of": {"name": "rag", "dense_model": "/x/y/model.gguf"}},
-            "model": {"name": "/x/y/z.gguf"},
-            "data": {
-                "test_file": "/x/a.json",
-                "tool_descriptions": "/x/b.json",
-                "source": "/x/c.jsonl",
-            },
-        }
-    ).settings()
-    plain = without_folders(settings)
-    assert "/x" not in str({key: value for key, value in plain.items() if key != "output"})
-    assert plain["model"]["name"] == "z.gguf"
-    assert settings["model"]["name"] == "/x/y/z.gguf"  # what was given stays as it was
 
 
 def test_an_experiment_is_named_by_its_file_or_itself(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from compositional.settings import EvaluationConfig
 # Data, rows a step, rows, and how many times as fast as the peer it has to be.
 MEMORY_ROWS = (
     ("hwu64", 4, 32, 1.7),
-    ("hwu64", 16, 48, 2.5),
-    ("sgd", 4, 8, 2.5),
+    ("hwu64", 16, 32, 2.5),
+    ("sgd", 4, 16, 2.5),
     ("sgd", 16, 16, 3.5),
 )
 EPOCHS = 3

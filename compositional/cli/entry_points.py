@@ -52,7 +52,8 @@ class CommonFlags:
         drift: Whether the drift from the base model is measured.
         seed: Seed of everything.
         experiment: Folder of the results.
-        run: Folder in it; the method's name without it.
+        run: Folder in it; the method's name without it, `auto` for the method and the id of its
+            settings.
         results_dir: Folder of all experiments.
         checkpoint_dir: Folder of all states.
         save_checkpoints: Whether each round's trained tensors are kept.

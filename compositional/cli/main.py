@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from compositional.errors import CompositionalError, did_you_mean
+from compositional.preemption import PreemptedError
 
 INTERRUPTED = 130
 
@@ -33,6 +34,9 @@ def guarded(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("interrupted: --resume goes on from here", file=sys.stderr)
         return INTERRUPTED
+    except PreemptedError as stopped:
+        print(f"{stopped}: what was computed is saved, --resume goes on", file=sys.stderr)
+        return stopped.exit_code
 
 
 def usage(verbs: dict[str, Callable[[Sequence[str]], int | None]]) -> str:

@@ -74,6 +74,51 @@ def run(argv: Sequence[str]) -> int:
     )
 
 
+def grid(argv: Sequence[str]) -> int:
+    """Run a grid of methods, sources, seeds and orders of rounds: here, or as a Slurm array."""
+    from compositional.config import setting_names
+    from compositional.grids.command import LAUNCHERS, GridCommand, run_grid
+    from compositional.grids.slurm import DEFAULT_MAX_REQUEUES
+
+    parser = Parser(
+        prog="compositional grid",
+        allow_abbrev=False,
+        description="Run every point of a grid that is not finished, from where it stands. Any "
+        "setting can be given as a flag, for example --output.results_dir runs.",
+    )
+    parser.add_argument("grid_file", type=Path, help="YAML file; see experiments/grids/")
+    parser.add_argument("--experiment", help="folder of the results")
+    parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--price_per_hour", type=float, help="of one worker, for the plan")
+    parser.add_argument("--launcher", default="local", help=", ".join(LAUNCHERS))
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
+    parser.add_argument("--task", type=int, help="run one point by its number, in this process")
+    parser.add_argument(
+        "--sbatch", action="append", default=[], metavar="OPTION", help="such as --time=02:00:00"
+    )
+    parser.add_argument(
+        "--max_requeues", type=int, default=DEFAULT_MAX_REQUEUES, help="of one job of the array"
+    )
+    known, flags = parser.parse_known_args(spell_switches(argv, "dry_run"))
+    for word in flags:
+        if word.startswith("--") and "." not in word:
+            parser.refuse_flag(word, setting_names())
+    return run_grid(
+        GridCommand(
+            file=known.grid_file,
+            experiment=known.experiment,
+            launcher=known.launcher,
+            workers=known.workers,
+            sbatch=tuple(known.sbatch),
+            max_requeues=known.max_requeues,
+            flags=tuple(flags),
+        ),
+        task=known.task,
+        dry_run=known.dry_run,
+        price_per_hour=known.price_per_hour,
+    )
+
+
 def score(argv: Sequence[str]) -> int:
     """Score a file of predictions against a test file, without a model."""
     from compositional.score_predictions import score_predictions
@@ -171,6 +216,7 @@ def speed(argv: Sequence[str]) -> int:
 
 VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "run": run,
+    "grid": grid,
     "report": report,
     "score": score,
     "convert": convert,

@@ -67,7 +67,12 @@ def _decode(
         model.decodes_in_slots = can_decode_in_slots(model)
     decode = decode_in_slots if model.decodes_in_slots else decode_padded
     with run.progress.bar(what, len(order)) as bar:
-        answers = decode(model, chosen, run.evaluation, rows, bar.update)
+
+        def heed(num_complete: int) -> None:
+            bar.update(num_complete)
+            run.stop.check()
+
+        answers = decode(model, chosen, run.evaluation, rows, heed)
     return dict(zip(order, answers, strict=True))
 
 

@@ -54,12 +54,28 @@ class ForcedRows(LogitsProcessor):
         return scores
 
 
+class Watch(LogitsProcessor):
+    """Calls back before every token, and changes nothing.
+
+    Args:
+        callback: What to call; what it raises ends the decoding.
+    """
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - transformers'
+        """Return the scores as they are."""
+        self.callback()
+        return scores
+
+
 def decode_padded(
     model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     settings: EvaluationConfig,
     forced: Sequence[Sequence[int]] | None,
-    on_answer: Callable[[int], object],
+    on_step: Callable[[int], object],
 ) -> list[Answer]:
     """Answer prompts in batches of their order.
 
@@ -68,14 +84,16 @@ def decode_padded(
         prompts: Token ids of each prompt.
         settings: The batch size and the most new tokens.
         forced: For each prompt the row ids that replace chosen rows, in order; None for none.
-        on_answer: Called with the number of answers that are complete.
+        on_step: Called before every token with 0, and with the number of answers that a batch
+            completed.
     """
     answers: list[Answer] = []
     for start in range(0, len(prompts), settings.batch_size):
         chosen = slice(start, start + settings.batch_size)
         rows = None if forced is None else forced[chosen]
-        answers += _decode_batch(model, prompts[chosen], settings.max_new_tokens, rows)
-        on_answer(len(prompts[chosen]))
+        watch = Watch(lambda: on_step(0))
+        answers += _decode_batch(model, prompts[chosen], settings.max_new_tokens, rows, watch)
+        on_step(len(prompts[chosen]))
     return answers
 
 
@@ -85,6 +103,7 @@ def _decode_batch(
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     forced: Sequence[Sequence[int]] | None,
+    watch: Watch,
 ) -> list[Answer]:
     """Decode one batch."""
     length = max(len(prompt) for prompt in prompts)
@@ -94,7 +113,7 @@ def _decode_batch(
     for row, prompt in enumerate(prompts):
         ids[row, length - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
         mask[row, length - len(prompt) :] = 1
-    processors = LogitsProcessorList()
+    processors = LogitsProcessorList([watch])
     if forced is not None:
         processors.append(ForcedRows(forced, model.num_text_ids, model.stop_ids, length))
     settings = GenerationConfig(

@@ -62,7 +62,7 @@ class SlotDecoder:
         requests: The prompts, in the order in which they enter.
         num_slots: Answers side by side.
         prefix: Keys and values of what all prompts begin with; None for nothing.
-        on_answer: Called with 1 when an answer is complete.
+        on_step: Called after every step with the number of answers that it completed.
     """
 
     def __init__(
@@ -71,15 +71,16 @@ class SlotDecoder:
         requests: Sequence[Request],
         num_slots: int,
         prefix: KeyValues | None,
-        on_answer: Callable[[int], object],
+        on_step: Callable[[int], object],
     ) -> None:
         self.model = model
         self.waiting = deque(requests)
         self.slots: list[Request | None] = [None] * min(num_slots, len(requests))
         self.prefix = prefix
-        self.on_answer = on_answer
+        self.on_step = on_step
         self.capacity = max((len(r.prompt) + r.limit for r in requests), default=0)
         self.cache: SlotCache | None = None
+        self.num_complete = 0
 
     @torch.inference_mode()
     def run(self) -> None:
@@ -91,6 +92,8 @@ class SlotDecoder:
             elif not self.waiting and num_free >= len(self.slots) * SHRINK_AT:
                 self._shrink()
             self._step()
+            self.on_step(self.num_complete)
+            self.num_complete = 0
 
     def _admit(self) -> None:
         """Run waiting prompts and put them into free slots."""
@@ -117,7 +120,7 @@ class SlotDecoder:
         else:
             self.slots[place] = None
             cache.clear(place)
-            self.on_answer(1)
+            self.num_complete += 1
 
     def _shrink(self) -> None:
         """Drop the slots that nothing will use again."""
@@ -143,7 +146,7 @@ def decode_in_slots(
     prompts: Sequence[Sequence[int]],
     settings: EvaluationConfig,
     forced: Sequence[Sequence[int]] | None,
-    on_answer: Callable[[int], object],
+    on_step: Callable[[int], object],
 ) -> list[Answer]:
     """Answer prompts in slots; see `padded.decode_padded` for the arguments."""
     shared = shared_prefix(prompts)
@@ -154,7 +157,7 @@ def decode_in_slots(
         Request(prompt[len(shared) :], expected, settings.max_new_tokens)
         for prompt, expected in zip(prompts, rows, strict=True)
     ]
-    SlotDecoder(model, requests, settings.batch_size, prefix, on_answer).run()
+    SlotDecoder(model, requests, settings.batch_size, prefix, on_step).run()
     return [Answer(tuple(request.ids), request.ended) for request in requests]
 
 

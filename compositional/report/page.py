@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from compositional.intervals import Figure
+from compositional.report.across import orders_table, pairs_table
 from compositional.report.check import LearningCheck
 from compositional.report.costs import Cost, costs_table
 from compositional.report.figures import MethodFigures
@@ -74,7 +75,11 @@ def render_page(
     runs = experiment.finished
     styles = looks([run.name for run in runs])
     asked = _questions(runs)
-    seeds = [seeds_table(figures, name) for name in HEADLINE_SCORES]
+    seeds = [
+        table(figures, name)
+        for name in HEADLINE_SCORES
+        for table in (seeds_table, pairs_table, orders_table)
+    ]
     retention = [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
     outside = outside_table(experiment, figures)
     context: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Across runs that differ in their seed or in the order of rounds alone."""
 
+import re
 from collections.abc import Sequence
 
 from compositional.files import canonical_json
@@ -17,6 +18,7 @@ from compositional.report.run_view import RunView
 
 FIGURE_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
 
+_OF_A_GRID = re.compile(r"(?P<name>.+?)(_order[\d-]+)?(_seed\d+)?$")
 Group = dict[tuple[int, tuple[str, ...]], MethodFigures]
 """Runs of the same settings, by seed and order of rounds."""
 
@@ -44,7 +46,7 @@ def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
     groups = [group for group in seed_groups(shown) if len(group) > 1]
     if not groups:
         return None
-    first = _title(groups[0])
+    first = group_title(groups[0])
     heads = [FIGURES[name].title for name in FIGURE_NAMES]
     header = ["runs", "seeds", *heads, f"average accuracy minus {first}", "spread over orders"]
     notes = [
@@ -68,7 +70,7 @@ def _row(group: Group, reference: Group, score_name: str) -> list[Entry]:
         ]
         difference = paired_seed_figure([a for a, _ in pairs], [b for _, b in pairs])
     return [
-        _title(group),
+        group_title(group),
         f"{len(seeds)}, too few seeds" if is_few else len(seeds),
         *(_over_seeds(_by_seed(group, score_name, name)) for name in FIGURE_NAMES),
         difference,
@@ -76,8 +78,12 @@ def _row(group: Group, reference: Group, score_name: str) -> list[Entry]:
     ]
 
 
-def _title(group: Group) -> str:
+def group_title(group: Group) -> str:
+    """Return what a group's runs are called: as a grid names them, less seed and order."""
     names = [method.run.name for method in group.values()]
+    found = {match["name"] for name in names if (match := _OF_A_GRID.match(name))}
+    if len(names) > 1 and len(found) == 1:
+        return found.pop()
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from compositional.errors import check_choice
 from compositional.files import write_text
 from compositional.intervals import Figure
+from compositional.report.across import orders_table, pairs_table
 from compositional.report.check import learning_checks
 from compositional.report.costs import cost_of, costs_csv, costs_table
 from compositional.report.figures import MethodFigures, all_figures
@@ -87,7 +88,11 @@ def _beside(page: Path, name: str) -> Path:
 
 
 def _further_tables(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
-    tables: list[Table | None] = [seeds_table(figures, name) for name in HEADLINE_SCORES]
+    tables: list[Table | None] = [
+        table(figures, name)
+        for table in (seeds_table, pairs_table, orders_table)
+        for name in HEADLINE_SCORES
+    ]
     tables += [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
     tables += [scores_table(experiment, figures)]
     tables += [num_calls_table(figures, name) for name in HEADLINE_SCORES]

@@ -63,6 +63,7 @@ def fit(
 
     Raises:
         ConfigError: If a loss is not finite.
+        PreemptedError: If the process was asked to stop, once the step under way is saved.
     """
     named = {name: p for group in groups for name, p in group.parameters.items()}
     for parameter in named.values():
@@ -87,12 +88,14 @@ def fit(
             if after_step is not None:
                 after_step()
             bar.update(1)
-            is_due = time.monotonic() - saved_at >= run.training.checkpoint_seconds
+            is_stopped = run.stop.number is not None
+            is_due = is_stopped or time.monotonic() - saved_at >= run.training.checkpoint_seconds
             if is_due or len(unread) == READ_EVERY or step + 1 == num_steps:
                 losses += _read(unread, key, len(losses), num_steps)
                 unread.clear()
             if is_due:
                 _save(key, named, optimiser, losses, run)
+                run.stop.check()
                 saved_at = time.monotonic()
     for parameter in named.values():
         parameter.requires_grad_(False)

@@ -1,0 +1,142 @@
+"""`compositional grid`: print the plan, run one point, or hand all that are left to a launcher."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compositional.config import OutputConfig
+from compositional.errors import ResultsError, check_at_least, check_choice
+from compositional.grids.expand import GridRun, expand
+from compositional.grids.local import Workers, outcome, task_command
+from compositional.grids.slurm import requeue_this_job, submit_array
+from compositional.grids.spec import read_grid
+from compositional.grids.tasks import pending, run_task
+from compositional.preemption import PreemptedError
+from compositional.report import write_report
+from compositional.runner import check_can_start, prepare_run
+
+LAUNCHERS = ("local", "slurm", "submitit")
+
+
+@dataclass(frozen=True)
+class GridCommand:
+    """What the command line says of a grid.
+
+    Attributes:
+        file: The grid.
+        experiment: A folder of results in place of the file's; None for the file's.
+        launcher: One of `LAUNCHERS`.
+        workers: Runs side by side.
+        sbatch: Further options of sbatch.
+        max_requeues: How often a job of the array may be requeued.
+        flags: Settings laid over every run.
+    """
+
+    file: Path
+    experiment: str | None = None
+    launcher: str = "local"
+    workers: int = 1
+    sbatch: tuple[str, ...] = ()
+    max_requeues: int = 0
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown launcher, and no workers."""
+        check_choice("launcher", self.launcher, LAUNCHERS)
+        check_at_least("workers", self.workers, 1)
+        check_at_least("max_requeues", self.max_requeues, 0)
+
+    @property
+    def task_flags(self) -> list[str]:
+        """The flags that a task needs to see the same grid."""
+        named = ["--experiment", self.experiment] if self.experiment is not None else []
+        return [*named, "--max_requeues", str(self.max_requeues), *self.flags]
+
+
+def run_grid(
+    command: GridCommand,
+    *,
+    task: int | None = None,
+    dry_run: bool = False,
+    price_per_hour: float | None = None,
+) -> int:
+    """Run what is asked of a grid; return the exit code.
+
+    Args:
+        command: The grid and how it is run.
+        task: One point's number; None for all that are left.
+        dry_run: Whether to print the plan only.
+        price_per_hour: Of one worker, for the plan.
+
+    Raises:
+        CompositionalError: If the grid or one of its runs cannot be run, before any of them
+            starts; or at the end, if some failed.
+    """
+    spec = read_grid(command.file, command.experiment)
+    runs = expand(spec, command.flags)
+    if task is not None:
+        return _run_task(runs, task, spec.threads, command)
+    if dry_run:
+        from compositional.grids.plan import print_grid_plan
+
+        print_grid_plan(runs, command.workers, price_per_hour)
+        return 0
+    left = pending(runs)
+    for grid_run in left:
+        check_can_start(grid_run.config, resume=True)
+        prepare_run(grid_run.config)  # data and model are made once, here
+    if command.launcher == "local" or not left:
+        return _run_here(command, runs, left, spec.threads)
+    if command.launcher == "slurm":
+        job = submit_array(
+            command.file,
+            left,
+            command.task_flags,
+            threads=spec.threads,
+            at_once=command.workers,
+            options=command.sbatch,
+        )
+        print(
+            f"submitted {len(left)} of {len(runs)} runs as job array {job}; when they are through, "
+            "this command shows the report"
+        )
+        return 0
+    from compositional.grids.submitit_launcher import submit_grid
+
+    jobs = submit_grid(command, [grid_run.index for grid_run in left], spec.threads)
+    print(f"submitted {len(left)} runs through submitit: {', '.join(jobs)}")
+    return 0
+
+
+def _run_task(runs: Sequence[GridRun], index: int, threads: int, command: GridCommand) -> int:
+    """Run one point in this process; where it is stopped, ask to be requeued."""
+    try:
+        folder = run_task(runs, index, threads)
+    except PreemptedError as stopped:
+        print(f"{stopped}: what was computed is saved", file=sys.stderr, flush=True)
+        if requeue_this_job(command.max_requeues):
+            print("the job is requeued", file=sys.stderr, flush=True)
+        return stopped.exit_code
+    print(f"{folder.folder}: finished", file=sys.stderr)
+    return 0
+
+
+def _run_here(
+    command: GridCommand, runs: Sequence[GridRun], left: Sequence[GridRun], threads: int
+) -> int:
+    """Run what is left on this machine, then write the report."""
+    print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
+    workers = Workers(task_command(command.file, command.task_flags), threads, command.workers)
+    failed = []
+    for number, (grid_run, code) in enumerate(workers.run_all(left), start=1):
+        line = outcome(grid_run, code)
+        print(f"{number} of {len(left)}: {line}", file=sys.stderr, flush=True)
+        if code:
+            failed.append(line)
+    output: OutputConfig = runs[0].config.output
+    if len(failed) < len(runs):
+        write_report(output.results_dir / runs[0].config.experiment)
+    if failed:
+        raise ResultsError(f"{len(failed)} of {len(runs)} runs failed; this command tries again")
+    return 0

@@ -1,0 +1,137 @@
+"""From the axes of a grid to its runs: one config a point, each with an id of its own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from compositional.cli.flags import flag_types
+from compositional.config import RunConfig, resolve, setting_names
+from compositional.errors import ConfigError, did_you_mean
+from compositional.grids.spec import GridSpec
+from compositional.methods.registry import METHODS
+from compositional.selection import merge, select_runs
+
+PER_ROUND = ("train_max_function_calls_per_round", "test_max_function_calls_per_round")
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """One point of a grid.
+
+    Attributes:
+        index: Its number, from 0, by which launchers hand it out.
+        config: Its resolved config.
+    """
+
+    index: int
+    config: RunConfig
+
+
+def expand(spec: GridSpec, flags: Sequence[str] = ()) -> list[GridRun]:
+    """Make a run of every point of a grid.
+
+    A point is named by its method and by each axis that has more than one value. A variant none
+    of whose settings a method knows is left out for that method.
+
+    Args:
+        spec: The grid.
+        flags: Further settings as flags, laid over every run.
+
+    Raises:
+        ConfigError: If a setting is unknown to every method, an order does not fit the rounds, or
+            two points are one run.
+    """
+    methods = select_runs(spec.experiment)
+    _check_overrides(spec, methods)
+    runs = [
+        GridRun(index, resolve(settings, flags))
+        for index, settings in enumerate(_points(spec, methods))
+    ]
+    names: dict[str, str] = {}
+    for run in runs:
+        other = names.setdefault(run.config.id, run.config.run)
+        if other != run.config.run:
+            raise ConfigError(
+                f"the runs {other} and {run.config.run} of the grid are one: both have the id "
+                f"{run.config.id}, so nothing in which they differ changes a result"
+            )
+    return runs
+
+
+def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the settings of every point."""
+    sources = spec.sources or {"": {}}
+    variants = spec.overrides or {"": {}}
+    for settings, (source, data), (variant, overrides), order, seed in product(
+        methods, sources.items(), variants.items(), spec.orders or ((),), spec.seeds
+    ):
+        known = {key: value for key, value in overrides.items() if key in _known(settings)}
+        if overrides and not known:
+            continue
+        point = merge(merge(settings, {"data": data}), _nested(known))
+        if order:
+            point = {**point, "data": _ordered(dict(point.get("data") or {}), order)}
+        parts = [
+            settings["run"],
+            source if len(sources) > 1 else "",
+            variant if len(variants) > 1 else "",
+            f"order{'-'.join(map(str, order))}" if len(spec.orders) > 1 else "",
+            f"seed{seed}" if len(spec.seeds) > 1 else "",
+        ]
+        output = {**(point.get("output") or {}), "share_answers": False}
+        name = "_".join(part for part in parts if part)
+        yield {**point, "seed": seed, "run": name, "output": output}
+
+
+def _known(settings: Mapping[str, Any]) -> set[str]:
+    """Return the dotted names of all settings that a run takes."""
+    names = {"seed", *setting_names()}
+    prefix, method = "method.", settings.get("method")
+    while isinstance(method, Mapping) and isinstance(method.get("of"), Mapping):
+        prefix, method = f"{prefix}of.", method["of"]
+    name = method.get("name") if isinstance(method, Mapping) else method
+    if name in METHODS:
+        names |= set(flag_types(METHODS[str(name)], prefix))
+    return names
+
+
+def _check_overrides(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> None:
+    """Refuse a setting that no method of the grid knows."""
+    known = set().union(*(_known(settings) for settings in methods))
+    for variant, overrides in spec.overrides.items():
+        for key in overrides:
+            if key not in known:
+                raise ConfigError(
+                    f"grid.overrides.{variant} sets {key!r}, which no method of the grid knows; "
+                    f"{did_you_mean(str(key), known)}"
+                )
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted names into nested mappings."""
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        *sections, last = name.split(".")
+        inner = nested
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
+    return nested
+
+
+def _ordered(data: dict[str, Any], order: Sequence[int]) -> dict[str, Any]:
+    """Put the rounds, with what is said of each of them, into another order."""
+    text = data.get("training_rounds")
+    rounds = str(text).split(",") if text else []
+    if len(rounds) != len(order):
+        raise ConfigError(
+            f"grid.orders holds {list(order)}, but data.training_rounds is {text!r}: "
+            f"an order names each of its {len(rounds)} rounds once"
+        )
+    data["training_rounds"] = ",".join(rounds[place - 1] for place in order)
+    for name in PER_ROUND:
+        values = data.get(name)
+        if isinstance(values, list) and values:
+            data[name] = [values[min(place, len(values)) - 1] for place in order]
+    return data

@@ -1,0 +1,46 @@
+"""What a grid would run, how long that takes and what it costs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from compositional.grids.expand import GridRun
+from compositional.grids.tasks import pending
+from compositional.plan import Rates, measure_rates, minutes, plan_lines, without_traces
+from compositional.runner import prepare_run
+
+
+def print_grid_plan(
+    runs: Sequence[GridRun], workers: int, price_per_hour: float | None = None
+) -> None:
+    """Print every run with its id and time, and the sum; everything is checked on the way.
+
+    The time is measured on this machine and is the most that a run takes: every answer at the
+    longest. Nothing is left behind.
+
+    Args:
+        runs: The grid's runs.
+        workers: How many would run side by side.
+        price_per_hour: Of one of them; None for no price.
+    """
+    left = {grid_run.index for grid_run in pending(runs)}
+    rates: Rates | None = None
+    total = 0.0
+    with TemporaryDirectory() as folder:
+        for grid_run in runs:
+            start = f"{grid_run.index:>4}  {grid_run.config.id}  {grid_run.config.run}"
+            if grid_run.index not in left:
+                print(f"{start}: finished")
+                continue
+            config = without_traces(grid_run.config, Path(folder))
+            prepared = prepare_run(config)
+            rates = rates or measure_rates(prepared, config)
+            _, seconds = plan_lines(prepared, config, rates)
+            total += seconds
+            print(f"{start}: about {minutes(seconds)} at the most")
+    hours = total / 3600
+    print(
+        f"{len(runs)} runs, {len(runs) - len(left)} finished; {hours:.1f} hours of work at the "
+        f"most, {hours / workers:.1f} hours with {workers} side by side"
+        + ("" if price_per_hour is None else f", {hours * price_per_hour:.2f} at the price given")
+    )

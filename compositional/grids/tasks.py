@@ -1,0 +1,76 @@
+"""One run of a grid by its number, and which of them are left to do."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from compositional.errors import ConfigError, ResultsError
+from compositional.experiment import find_finished
+from compositional.grids.expand import GridRun
+from compositional.results import RunFolder
+from compositional.runner import run
+
+
+def folder_of(grid_run: GridRun) -> Path:
+    """Return the folder of a run's results."""
+    config = grid_run.config
+    return config.output.results_dir / config.experiment / config.run
+
+
+def pending(runs: Sequence[GridRun]) -> list[GridRun]:
+    """Return the runs that have no complete results of their very config."""
+    return [grid_run for grid_run in runs if find_finished(grid_run.config) is None]
+
+
+def reason_of_failure(grid_run: GridRun) -> str | None:
+    """Return why a run failed, or None where it did not."""
+    folder = RunFolder(folder_of(grid_run))
+    if folder.status() is None:
+        return None
+    reason: str | None = folder.result().get("reason")
+    return reason
+
+
+def run_task(
+    runs: Sequence[GridRun], index: int, threads: int, *, progress: bool = False
+) -> RunFolder:
+    """Run one point of a grid, from where it stands.
+
+    Args:
+        runs: All points.
+        index: The number of one.
+        threads: Threads to compute with.
+        progress: Whether progress is shown.
+
+    Raises:
+        ConfigError: If no point has this number.
+        ResultsError: If another config's results are in its place.
+        PreemptedError: If a signal asked the process to stop.
+    """
+    if not 0 <= index < len(runs):
+        raise ConfigError(f"the grid has no run {index}; its runs go from 0 to {len(runs) - 1}")
+    config = runs[index].config
+    finished = find_finished(config)
+    if finished is not None:
+        return finished
+    with _computing_with(threads):
+        try:
+            return run(config, resume=True, progress=progress)
+        except ResultsError:
+            finished = find_finished(config)  # by another process, meanwhile
+            if finished is None:
+                raise
+            return finished
+
+
+@contextmanager
+def _computing_with(threads: int) -> Iterator[None]:
+    """Compute with a number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,148 @@
+"""Whole grids of toy runs, by the command that a user types."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compositional.cli.main import main
+from compositional.files import read_json
+from tests.runs_toy import error_line, toy_settings, tree
+
+RUNS = {"lora": {"method": {"name": "lora", "adapter": {"rank": 2}}}, "icl": {"method": "icl"}}
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, toy_model_folder: Path) -> Write:
+    """Writes a grid file of toy runs, settings laid over the toy's."""
+
+    def write(runs: dict[str, Any] | None = None, axes: dict[str, Any] | None = None) -> Path:
+        settings = toy_settings(tmp_path, toy_model_folder)
+        for key in ("run", "method", "seed"):
+            del settings[key]
+        del settings["data"]["data_dir"]
+        settings["data"]["source"] = str(tmp_path / "toy.jsonl")
+        grid = {"orders": [[1, 2], [2, 1]]} if axes is None else axes
+        path = tmp_path / "g.yaml"
+        path.write_text(json.dumps({**settings, "runs": runs or RUNS, "grid": grid}))
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data folders are made where the command runs."""
+    monkeypatch.chdir(tmp_path)
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    paths = sorted((folder / "results" / "e").glob("*/result.json"))
+    return {path.parent.name: read_json(path)["status"] for path in paths}
+
+
+def test_a_grid_is_planned_run_side_by_side_and_not_run_twice(write, tmp_path, capsys) -> None:
+    path = write()
+    assert main(["grid", str(path), "--dry_run", "--workers", "2", "--price_per_hour", "2"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[:-1]] == ["0", "1", "2", "3"]
+    assert printed[-1].startswith("4 runs, 0 finished; ")
+    assert "at the price given" in printed[-1]
+    assert not (tmp_path / "results").exists()
+    assert main(["grid", str(path), "--workers", "2"]) == 0
+    names = ["icl_order1-2", "icl_order2-1", "lora_order1-2", "lora_order2-1"]
+    assert statuses(tmp_path) == dict.fromkeys(names, "finished")
+    captured = capsys.readouterr()
+    assert "4 runs, 0 of them finished" in captured.err
+    assert "spread over orders" in (tmp_path / "results" / "e" / "scores.md").read_text()
+    before = tree(tmp_path / "results")
+    assert main(["grid", str(path)]) == 0
+    assert "4 runs, 4 of them finished" in capsys.readouterr().err
+    assert tree(tmp_path / "results") == before
+
+
+def test_a_point_that_fails_is_named_and_the_others_stand(write, tmp_path, capsys) -> None:
+    path = write()
+    (tmp_path / "results" / "e" / "lora_order1-2").mkdir(parents=True)
+    (tmp_path / "results" / "e" / "lora_order1-2" / "training").touch()
+    assert main(["grid", str(path), "--workers", "4"]) == 2
+    error = capsys.readouterr().err
+    assert "lora_order1-2: failed with exit code 2: CompositionalError: cannot write" in error
+    assert error.splitlines()[-1].startswith("error: 1 of 4 runs failed")
+    assert statuses(tmp_path)["lora_order2-1"] == "finished"
+    (tmp_path / "results" / "e" / "lora_order1-2" / "training").unlink()
+    assert main(["grid", str(path)]) == 0
+    assert set(statuses(tmp_path).values()) == {"finished"}
+
+
+def test_a_grid_that_is_asked_to_stop_stops_its_runs_and_goes_on(write, tmp_path) -> None:
+    axes = {"seeds": [1, 2]}
+    path = write({"lora": {**RUNS["lora"], "data": {"training_rounds": "1-2:60,3-4:60"}}}, axes)
+    command = [sys.executable, "-m", "compositional", "grid", str(path), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 90
+    while len(list(tmp_path.glob("checkpoints/e/*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 128 + signal.SIGTERM, error
+    assert set(statuses(tmp_path).values()) == {"started"}
+    assert main(["grid", str(path), "--workers", "2"]) == 0
+    assert set(statuses(tmp_path).values()) == {"finished"}
+
+
+def test_one_point_runs_by_its_number(write, tmp_path, capsys) -> None:
+    path = write()
+    assert main(["grid", str(path), "--task", "3"]) == 0
+    assert statuses(tmp_path) == {"icl_order2-1": "finished"}
+    assert main(["grid", str(path), "--task", "3"]) == 0
+    capsys.readouterr()
+    assert main(["grid", str(path), "--task", "4"]) == 2
+    assert "the grid has no run 4; its runs go from 0 to 3" in error_line(capsys)
+
+
+def test_the_threads_of_a_run_are_the_grids(write, tmp_path) -> None:
+    assert main(["grid", str(write(axes={"threads": 2})), "--task", "1"]) == 0
+    assert read_json(tmp_path / "results" / "e" / "icl" / "environment.json")["threads"] == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system is mounted")
+def test_a_full_disk_fails_a_run_in_one_line_and_keeps_what_stands(write, tmp_path, capsys) -> None:
+    path = write({"icl": RUNS["icl"]}, {"seeds": [1, 2]})
+    assert main(["grid", str(path), "--task", "0"]) == 0
+    before = tree(tmp_path / "results" / "e" / "icl_seed1")
+    full = tmp_path / "results" / "e" / "icl_seed2"
+    full.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(full)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        capsys.readouterr()
+        assert main(["grid", str(path)]) == 2
+        assert "No space left on device" in capsys.readouterr().err
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
+    assert tree(tmp_path / "results" / "e" / "icl_seed1") == before
+
+
+def test_bad_input_is_one_line_before_anything_starts(write, tmp_path, capsys) -> None:
+    path = write()
+    assert main(["grid", str(path), "--launcher", "slrm"]) == 2
+    assert "unknown launcher 'slrm'; did you mean 'slurm'" in error_line(capsys)
+    assert main(["grid", str(path), "--workers", "0"]) == 2
+    assert "workers is 0; it must be 1 or more" in error_line(capsys)
+    assert main(["grid", str(path), "--batch_size", "3"]) == 2
+    assert "unknown flag --batch_size; did you mean --training.batch_size" in error_line(capsys)
+    assert main(["run", str(path)]) == 2
+    assert "unknown setting grid" in error_line(capsys)
+    assert not (tmp_path / "results").exists()

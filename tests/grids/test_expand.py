@@ -1,0 +1,103 @@
+from typing import Any
+
+import pytest
+
+from compositional.errors import ConfigError
+from compositional.grids.expand import expand
+from compositional.grids.spec import GridSpec
+
+RUNS = {"rows": {"method": "memory_tokens"}, "icl": {"method": {"name": "icl"}}}
+EXPERIMENT = {
+    "experiment": "g",
+    "data": {
+        "training_rounds": "1-2:1,3-4:2,5-6",
+        "train_max_function_calls_per_round": [1, 2],
+    },
+    "runs": RUNS,
+}
+
+
+def grid(**axes: Any) -> GridSpec:
+    return GridSpec(**{"experiment": EXPERIMENT, **axes})
+
+
+def names(spec: GridSpec) -> list[str]:
+    return [grid_run.config.run for grid_run in expand(spec)]
+
+
+def refused(spec: GridSpec) -> str:
+    with pytest.raises(ConfigError) as caught:
+        expand(spec)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_point_is_a_run_named_by_the_axes_that_vary() -> None:
+    assert names(grid()) == ["rows", "icl"]
+    found = expand(grid(seeds=(1, 2), orders=((1, 2, 3), (3, 1, 2))))
+    assert [run.config.run for run in found] == [
+        *(f"{m}_order{o}_seed{s}" for m in RUNS for o in ("1-2-3", "3-1-2") for s in (1, 2))
+    ]
+    assert [run.index for run in found] == list(range(8))
+    assert len({run.config.id for run in found}) == 8
+    assert {run.config.seed for run in found} == {1, 2}
+    assert not any(run.config.output.share_answers for run in found)
+
+
+def test_an_order_takes_along_what_is_said_of_each_round() -> None:
+    (config,) = {run.config.data for run in expand(grid(orders=((3, 1, 2),)))}
+    assert config.training_rounds == "5-6,1-2:1,3-4:2"
+    assert config.train_max_function_calls_per_round == (2, 1, 2)  # the last value repeats
+
+
+def test_sources_and_variants_are_laid_over() -> None:
+    spec = grid(
+        sources={"bfcl": {"source": "bfcl"}, "own": {"source": "x.jsonl"}},
+        overrides={"plain": {}, "large": {"training.batch_size": 8}},
+    )
+    found = {run.config.run: run.config for run in expand(spec)}
+    assert list(found)[:4] == [
+        "rows_bfcl_plain",
+        "rows_bfcl_large",
+        "rows_own_plain",
+        "rows_own_large",
+    ]
+    assert found["icl_own_large"].data.source == "x.jsonl"
+    assert found["icl_own_large"].training.batch_size == 8
+    assert found["icl_own_plain"].training.batch_size == 4
+
+
+def test_a_variant_is_left_out_for_a_method_that_knows_none_of_it() -> None:
+    spec = grid(
+        overrides={
+            "plain": {},
+            "fast": {"method.lr": 0.1},
+            "both": {"method.lr": 0.2, "training.batch_size": 2},
+        }
+    )
+    found = {run.config.run: run.config for run in expand(spec)}
+    assert list(found) == ["rows_plain", "rows_fast", "rows_both", "icl_plain", "icl_both"]
+    assert found["rows_both"].method.lr == 0.2
+    assert found["icl_both"].training.batch_size == 2
+
+
+def test_a_bound_is_overridden_where_it_wraps_a_method() -> None:
+    runs = {"joint": {"method": {"name": "joint", "of": {"name": "lora"}}}}
+    spec = grid(experiment={**EXPERIMENT, "runs": runs}, overrides={"slow": {"method.of.lr": 1e-5}})
+    (run,) = expand(spec)
+    assert run.config.method.of.lr == 1e-5
+
+
+def test_what_cannot_be_a_grid_is_one_line() -> None:
+    message = refused(grid(overrides={"x": {"method.lrr": 1}}))
+    assert "grid.overrides.x sets 'method.lrr', which no method of the grid knows" in message
+    assert "did you mean 'method.lr'" in message
+    message = refused(grid(overrides={"a": {}, "b": {"training.batch_size": 4}}))
+    assert "the runs rows_a and rows_b of the grid are one: both have the id" in message
+    message = refused(grid(orders=((1, 2),)))
+    assert "an order names each of its 3 rounds once" in message
+
+
+def test_flags_are_laid_over_every_run() -> None:
+    found = expand(grid(), ["--training.batch_size", "16"])
+    assert {run.config.training.batch_size for run in found} == {16}

@@ -1,0 +1,203 @@
+"""Job arrays on a real Slurm of this machine, and the lines where there is none or it refuses."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compositional.cli.main import main
+from compositional.files import read_json
+from compositional.grids.slurm import requeue_this_job
+from tests.runs_toy import error_line, toy_settings, tree
+
+SCRIPT = Path("scripts/slurm/single_node.sh").resolve()
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
+HAS_SLURM = all(shutil.which(name) for name in NEEDED) and os.geteuid() == 0
+RUNS = {
+    "lora": {"method": {"name": "lora", "adapter": {"rank": 2, "dropout": 0.1}}},
+    "rows": {"method": {"name": "memory_tokens", "adapter": {"rank": 2}}},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a Slurm that runs for this module's tests."""
+    if not HAS_SLURM:
+        pytest.skip("Slurm is missing, or this is not root: apt-get install slurm-wlm munge")
+    folder = tmp_path_factory.mktemp("slurm")
+    ports = {"SLURMCTLD_PORT": str(free_port()), "SLURMD_PORT": str(free_port())}
+    command = ["bash", str(SCRIPT)]
+    subprocess.run([*command, "start", str(folder)], env={**os.environ, **ports}, check=True)
+    try:
+        yield {"SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
+    finally:
+        subprocess.run([*command, "stop", str(folder)], check=True)
+
+
+def write_grid(folder: Path, model: Path) -> Path:
+    settings = toy_settings(folder, model)
+    for key in ("run", "method", "seed"):
+        del settings[key]
+    del settings["data"]["data_dir"]
+    settings["data"] |= {"source": str(folder / "toy.jsonl"), "training_rounds": "1-2:90,3-4:90"}
+    settings["training"] = {"checkpoint_seconds": 0.0}
+    path = folder / "g.yaml"
+    path.write_text(json.dumps({**settings, "runs": RUNS, "grid": {"seeds": [1, 2]}}))
+    return path
+
+
+def asked(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def wait_until(what: str, is_so, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"never: {what}\n{asked('squeue')}"
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(400)
+def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    path = write_grid(tmp_path, toy_model_folder)
+    assert main(["grid", str(path), "--launcher", "slurm", "--workers", "2"]) == 0
+    job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
+    for task in (0, 1, 2, 3):
+        name = f"{'lora' if task < 2 else 'rows'}_seed{task % 2 + 1}"
+        state = tmp_path / "checkpoints" / "e" / name / "training.safetensors"
+        wait_until(f"{name} learns", state.exists)
+        asked("scontrol", "requeue", f"{job}_{task}")
+        wait_until(f"{name} is requeued", lambda t=task: restarts(f"{job}_{t}") >= 1)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
+    names = ["lora_seed1", "lora_seed2", "rows_seed1", "rows_seed2"]
+    results = tmp_path / "results" / "e"
+    logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("slurm-*.log")))
+    for name in names:
+        assert read_json(results / name / "result.json")["status"] == "finished", logs
+    assert logs.count("stopped by SIGTERM") >= 3, logs
+    here = ["--output.results_dir", "here", "--output.checkpoint_dir", "states"]
+    assert main(["grid", str(path), "--workers", "2", *here]) == 0
+    for name in names:
+        found, expected = tree(results / name), tree(tmp_path / "here" / "e" / name)
+        assert list(found) == list(expected)
+        for file in set(expected) - {"config.yaml"}:
+            assert found[file] == expected[file], f"{name}/{file}"
+    assert main(["grid", str(path), "--launcher", "slurm"]) == 0
+    assert "4 runs, 4 of them finished" in capsys.readouterr().err
+
+
+def fact(job: str, name: str) -> str:
+    words = asked("scontrol", "show", "job", job).split()
+    return next(word for word in words if word.startswith(f"{name}=")).partition("=")[2]
+
+
+def restarts(job: str) -> int:
+    return int(fact(job, "Restarts"))
+
+
+def send_usr1(task: str) -> None:
+    """Send what `--signal=B:USR1@120` sends; its exit code says nothing on some versions."""
+    subprocess.run(["scancel", "--signal=USR1", "--batch", task], check=False)
+
+
+@pytest.mark.timeout(300)
+def test_before_its_limit_a_task_saves_and_asks_to_be_requeued(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    job, _ = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys)
+    send_usr1(f"{job}_0")
+    wait_until("it is requeued", lambda: restarts(f"{job}_0") == 1)
+    asked("scancel", job)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
+    (log,) = tmp_path.glob("slurm-*_0.log")
+    assert "stopped by SIGUSR1: what was computed is saved" in log.read_text()
+
+
+def test_a_job_that_slurm_refuses_is_one_line(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    path = write_grid(tmp_path, toy_model_folder)
+    words = ["grid", str(path), "--launcher", "slurm", "--sbatch=--partition=none"]
+    assert main(words) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: sbatch refuses (1): ")
+    assert "invalid partition" in error
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_slurm_there_is_one_line(tmp_path, toy_model_folder, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_grid(tmp_path, toy_model_folder)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["grid", str(path), "--launcher", "slurm"]) == 2
+    assert "there is no sbatch here" in error_line(capsys)
+
+
+def test_no_job_is_not_requeued(monkeypatch) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert not requeue_this_job(3)
+
+
+@pytest.mark.timeout(300)
+def test_the_limit_of_requeues_is_one_line_and_the_state_is_kept(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    job, state = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--max_requeues=0")
+    send_usr1(f"{job}_0")
+    log = tmp_path / f"slurm-{job}_0.log"
+    wait_until("it says so", lambda: "the limit of --max_requeues" in log.read_text())
+    asked("scancel", job)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
+    assert state.exists()
+    lines = [line for line in log.read_text().splitlines() if line.startswith("error: job")]
+    assert lines == [
+        f"error: job {job}_0 was requeued 0 times, the limit of --max_requeues: its state is "
+        "kept, submit it again to go on"
+    ]
+
+
+@pytest.mark.timeout(300)
+def test_a_job_that_is_cancelled_stays_so(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    job, _ = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys)
+    asked("scancel", job)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
+    assert "stopped by SIGTERM" in (tmp_path / f"slurm-{job}_0.log").read_text()
+
+
+def submit(slurm, folder, model, monkeypatch, capsys, *flags: str) -> tuple[str, Path]:
+    """Submit a grid whose first task then learns; return its job's id and that task's state."""
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    path = write_grid(folder, model)
+    assert main(["grid", str(path), "--launcher", "slurm", "--workers", "1", *flags]) == 0
+    job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
+    state = folder / "checkpoints" / "e" / "lora_seed1" / "training.safetensors"
+    wait_until("the first task learns", state.exists)
+    return job, state

@@ -1,0 +1,50 @@
+import os
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+
+from compositional.cli.main import guarded
+from compositional.preemption import PreemptedError, StopRequest, noting_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_is_noted_and_heeded_when_asked(number) -> None:
+    before = signal.getsignal(number)
+    with noting_signals() as stop:
+        stop.check()
+        os.kill(os.getpid(), number)
+        assert stop.number == number
+        with pytest.raises(PreemptedError, match=f"stopped by {number.name}"):
+            stop.check()
+    assert signal.getsignal(number) is before
+
+
+def test_no_handler_of_errors_takes_it() -> None:
+    assert not issubclass(PreemptedError, Exception)
+    with pytest.raises(PreemptedError), suppress(Exception):
+        StopRequest(signal.SIGUSR1).check()
+
+
+def test_the_exit_code_is_128_and_the_signals_number(capsys) -> None:
+    def stopped() -> int:
+        raise PreemptedError(signal.SIGTERM)
+
+    assert guarded(stopped) == 128 + 15
+    assert capsys.readouterr().err == (
+        "stopped by SIGTERM: what was computed is saved, --resume goes on\n"
+    )
+
+
+def test_outside_the_main_thread_nothing_is_noted() -> None:
+    noted: list[object] = []
+
+    def work() -> None:
+        with noting_signals() as stop:
+            noted.append(stop.number)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert noted == [None]
