@@ -132,6 +132,11 @@ class RunConfig:
         """The run's id: a short form of the hash of all that its results depend on."""
         return self.sha256()[:ID_LENGTH]
 
+    @property
+    def results_folder(self) -> Path:
+        """The folder of the run's results."""
+        return self.output.results_dir / self.experiment / self.run
+
     def essentials(self) -> dict[str, Any]:
         """Return the settings that results depend on, files without their folders."""
         plain = without_folders(self.settings())

@@ -117,7 +117,7 @@ def find_finished(config: RunConfig) -> RunFolder | None:
 
     Cosmetic settings do not count: two configs with one hash give the same results.
     """
-    folder = RunFolder(config.output.results_dir / config.experiment / config.run)
+    folder = RunFolder(config.results_folder)
     if is_finished_run_of(folder, config):
         _remove_leftovers(folder)
         return folder

@@ -88,7 +88,7 @@ def run(
         is_new = _check_free(config, folder, checkpoints, resume=resume)
         restart_peak_memory()
         threads = None if is_new else folder.environment().get("threads")
-        with _threads(threads), noting_signals() as stop:
+        with computing_with(threads), noting_signals() as stop:
             prepared = prepare_run(config)
             identity = identity_of(config, prepared.model, prepared.benchmark)
             if is_new:
@@ -119,7 +119,7 @@ def check_can_start(config: RunConfig, *, resume: bool = False) -> None:
 def _held(config: RunConfig) -> Iterator[tuple[RunFolder, Checkpoints]]:
     """Hold the folders of a run's results and states for this process."""
     output = config.output
-    folder = RunFolder(output.results_dir / config.experiment / config.run)
+    folder = RunFolder(config.results_folder)
     states = output.checkpoint_dir / config.experiment / config.run
     with hold(folder.folder), hold(states):
         yield folder, Checkpoints(states, output.save_checkpoints)
@@ -152,8 +152,8 @@ def _check_free(
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Compute with a number of threads, on which the last bits of a sum depend."""
+def computing_with(count: int | None) -> Iterator[None]:
+    """Compute with a number of threads, on which the last bits of a sum depend; None for as is."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

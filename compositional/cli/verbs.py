@@ -29,6 +29,20 @@ class Parser(argparse.ArgumentParser):
         known = [option.removeprefix("--") for option in self._option_string_actions]
         raise ConfigError(f"{self.prog}: unknown flag --{name}; {did_you_mean(name, known)}")
 
+    def check_dotted(
+        self, words: Sequence[str], names: Sequence[str], allowed: tuple[str, ...] = ()
+    ) -> None:
+        """Refuse a flag without a section, unless it begins as one that is allowed.
+
+        Args:
+            words: What this parser does not know.
+            names: The dotted names that are known.
+            allowed: Beginnings of flags without a section.
+        """
+        for word in words:
+            if word.startswith("--") and "." not in word and not word.startswith(allowed):
+                self.refuse_flag(word, names)
+
 
 def spell_switches(argv: Sequence[str], *names: str) -> list[str]:
     """Return arguments in which switches are bare, or left out where they are off."""
@@ -59,9 +73,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     known, overrides = parser.parse_known_args(spell_switches(argv, "resume", "dry_run", "quiet"))
-    for word in overrides:
-        if word.startswith("--") and "." not in word and not word.startswith("--seed"):
-            parser.refuse_flag(word, setting_names())
+    parser.check_dotted(overrides, setting_names(), ("--seed",))
     return run_experiment(
         known.experiment_file,
         method=known.method,
@@ -100,9 +112,7 @@ def grid(argv: Sequence[str]) -> int:
         "--max_requeues", type=int, default=DEFAULT_MAX_REQUEUES, help="of one job of the array"
     )
     known, flags = parser.parse_known_args(spell_switches(argv, "dry_run"))
-    for word in flags:
-        if word.startswith("--") and "." not in word:
-            parser.refuse_flag(word, setting_names())
+    parser.check_dotted(flags, setting_names())
     return run_grid(
         GridCommand(
             file=known.grid_file,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compositional.config import OutputConfig
 from compositional.errors import ResultsError, check_at_least, check_choice
 from compositional.grids.expand import GridRun, expand
 from compositional.grids.local import Workers, outcome, task_command
@@ -134,9 +133,8 @@ def _run_here(
         print(f"{number} of {len(left)}: {line}", file=sys.stderr, flush=True)
         if code:
             failed.append(line)
-    output: OutputConfig = runs[0].config.output
     if len(failed) < len(runs):
-        write_report(output.results_dir / runs[0].config.experiment)
+        write_report(runs[0].config.results_folder.parent)
     if failed:
         raise ResultsError(f"{len(failed)} of {len(runs)} runs failed; this command tries again")
     return 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compositional.grids.expand import GridRun
-from compositional.grids.tasks import folder_of, reason_of_failure
+from compositional.grids.tasks import reason_of_failure
 from compositional.preemption import noting_signals
 
 LOGS = ".logs"
@@ -95,7 +95,7 @@ def task_command(grid_file: Path, flags: Sequence[str]) -> list[str]:
 
 def log_of(grid_run: GridRun) -> Path:
     """Return the file that takes a run's output."""
-    folder = folder_of(grid_run)
+    folder = grid_run.config.results_folder
     return folder.parent / LOGS / f"{folder.name}.log"
 
 

@@ -55,8 +55,7 @@ def submit_grid(
     import submitit
 
     spec = read_grid(command.file, command.experiment)
-    config = expand(spec, command.flags)[0].config
-    folder = config.output.results_dir / config.experiment / FOLDER
+    folder = expand(spec, command.flags)[0].config.results_folder.with_name(FOLDER)
     executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     executor.update_parameters(
         cpus_per_task=threads,

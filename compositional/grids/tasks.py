@@ -1,22 +1,12 @@
 """One run of a grid by its number, and which of them are left to do."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-
-import torch
+from collections.abc import Sequence
 
 from compositional.errors import ConfigError, ResultsError
 from compositional.experiment import find_finished
 from compositional.grids.expand import GridRun
 from compositional.results import RunFolder
-from compositional.runner import run
-
-
-def folder_of(grid_run: GridRun) -> Path:
-    """Return the folder of a run's results."""
-    config = grid_run.config
-    return config.output.results_dir / config.experiment / config.run
+from compositional.runner import computing_with, run
 
 
 def pending(runs: Sequence[GridRun]) -> list[GridRun]:
@@ -26,7 +16,7 @@ def pending(runs: Sequence[GridRun]) -> list[GridRun]:
 
 def reason_of_failure(grid_run: GridRun) -> str | None:
     """Return why a run failed, or None where it did not."""
-    folder = RunFolder(folder_of(grid_run))
+    folder = RunFolder(grid_run.config.results_folder)
     if folder.status() is None:
         return None
     reason: str | None = folder.result().get("reason")
@@ -55,7 +45,7 @@ def run_task(
     finished = find_finished(config)
     if finished is not None:
         return finished
-    with _computing_with(threads):
+    with computing_with(threads):
         try:
             return run(config, resume=True, progress=progress)
         except ResultsError:
@@ -63,14 +53,3 @@ def run_task(
             if finished is None:
                 raise
             return finished
-
-
-@contextmanager
-def _computing_with(threads: int) -> Iterator[None]:
-    """Compute with a number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

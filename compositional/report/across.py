@@ -17,7 +17,7 @@ from compositional.intervals import ENOUGH_SEEDS, Figure, percentile_interval
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
 from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
-from compositional.report.seeds import Group, group_title, seed_groups
+from compositional.report.seeds import Group, group_title, groups_of_several
 from compositional.resampling import NUM_RESAMPLES
 from compositional.retention import Array, average_accuracy, measured
 from compositional.streams import Streams
@@ -34,12 +34,14 @@ def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
 
     None where there is no such pair of more than one run each.
     """
-    groups = _groups(figures, score_name)
+    groups = groups_of_several(figures, score_name)
+    measured_groups = [
+        (group, mean) for group in groups if (mean := _across(group, score_name)) is not None
+    ]
     found = [
-        (first, second, differences)
-        for first, second in combinations(groups, 2)
+        (first, second, Resampled(one.point - other.point, one.draws - other.draws))
+        for (first, one), (second, other) in combinations(measured_groups, 2)
         if first.keys() == second.keys()
-        and (differences := _difference(first, second, score_name)) is not None
     ]
     if not found:
         return None
@@ -73,7 +75,9 @@ def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
 def orders_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
     """Return what each order of rounds gives, by itself; None where no method has two orders."""
     groups = [
-        group for group in _groups(figures, score_name) if len({order for _, order in group}) > 1
+        group
+        for group in groups_of_several(figures, score_name)
+        if len({order for _, order in group}) > 1
     ]
     if not groups:
         return None
@@ -111,11 +115,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _groups(figures: Sequence[MethodFigures], score_name: str) -> list[Group]:
-    shown = [method for method in figures if score_name in method.summaries]
-    return [group for group in seed_groups(shown) if len(group) > 1]
-
-
 def _of_order(group: Group, order: tuple[str, ...]) -> Group:
     return {key: method for key, method in group.items() if key[1] == order}
 
@@ -144,13 +143,6 @@ def _drawn_seeds(seeds: Sequence[int]) -> np.ndarray:
     """Return which seeds each resample draws, the same for all methods of these seeds."""
     generator = Streams(seeds[0]).generator("bootstrap", "seeds", *seeds)
     return generator.integers(len(seeds), size=(NUM_RESAMPLES, len(seeds)))
-
-
-def _difference(first: Group, second: Group, score_name: str) -> Resampled | None:
-    one, other = (_across(group, score_name) for group in (first, second))
-    if one is None or other is None:
-        return None
-    return Resampled(one.point - other.point, one.draws - other.draws)
 
 
 def _p_value(draws: Array) -> float:

@@ -32,6 +32,12 @@ def seed_groups(figures: Sequence[MethodFigures]) -> list[Group]:
     return list(groups.values())
 
 
+def groups_of_several(figures: Sequence[MethodFigures], score_name: str) -> list[Group]:
+    """Return the groups of more than one run that have a score."""
+    shown = [method for method in figures if score_name in method.summaries]
+    return [group for group in seed_groups(shown) if len(group) > 1]
+
+
 def _settings(run: RunView) -> str:
     ignored = ("data_dir", "training_rounds")
     data = {key: value for key, value in run.settings["data"].items() if key not in ignored}
@@ -42,8 +48,7 @@ def _settings(run: RunView) -> str:
 
 def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
     """Return means over seeds with t intervals; None where no method has several runs."""
-    shown = [method for method in figures if score_name in method.summaries]
-    groups = [group for group in seed_groups(shown) if len(group) > 1]
+    groups = groups_of_several(figures, score_name)
     if not groups:
         return None
     first = group_title(groups[0])

@@ -6,12 +6,7 @@
 #   bash scripts/slurm/single_node.sh start /tmp/slurm   # prints the variable to set
 #   export SLURM_CONF=/tmp/slurm/slurm.conf
 #   bash scripts/slurm/single_node.sh stop /tmp/slurm
-set -euo pipefail
-
-refuse() {
-  echo "error: $1" >&2
-  exit 2
-}
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 [ $# = 2 ] || refuse "usage: bash scripts/slurm/single_node.sh start|stop FOLDER"
 ACTION=$1

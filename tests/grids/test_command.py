@@ -114,7 +114,7 @@ def test_the_threads_of_a_run_are_the_grids(write, tmp_path) -> None:
     assert read_json(tmp_path / "results" / "e" / "icl" / "environment.json")["threads"] == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a file system is mounted")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a full file system")
 def test_a_full_disk_fails_a_run_in_one_line_and_keeps_what_stands(write, tmp_path, capsys) -> None:
     path = write({"icl": RUNS["icl"]}, {"seeds": [1, 2]})
     assert main(["grid", str(path), "--task", "0"]) == 0

@@ -59,6 +59,14 @@ def write_grid(folder: Path, model: Path) -> Path:
     return path
 
 
+def grid_in(folder: Path, slurm: dict[str, str], model: Path, monkeypatch) -> Path:
+    """Go to a folder with a grid, where Slurm's commands find their Slurm."""
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    return write_grid(folder, model)
+
+
 def asked(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
@@ -76,10 +84,7 @@ def wait_until(what: str, is_so, seconds: float = 120) -> None:
 def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
-    for name, value in slurm.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    path = write_grid(tmp_path, toy_model_folder)
+    path = grid_in(tmp_path, slurm, toy_model_folder, monkeypatch)
     assert main(["grid", str(path), "--launcher", "slurm", "--workers", "2"]) == 0
     job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
     for task in (0, 1, 2, 3):
@@ -136,10 +141,7 @@ def test_before_its_limit_a_task_saves_and_asks_to_be_requeued(
 def test_a_job_that_slurm_refuses_is_one_line(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
-    for name, value in slurm.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    path = write_grid(tmp_path, toy_model_folder)
+    path = grid_in(tmp_path, slurm, toy_model_folder, monkeypatch)
     words = ["grid", str(path), "--launcher", "slurm", "--sbatch=--partition=none"]
     assert main(words) == 2
     error = capsys.readouterr().err.splitlines()[-1]
@@ -192,10 +194,7 @@ def test_a_job_that_is_cancelled_stays_so(
 
 def submit(slurm, folder, model, monkeypatch, capsys, *flags: str) -> tuple[str, Path]:
     """Submit a grid whose first task then learns; return its job's id and that task's state."""
-    for name, value in slurm.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(folder)
-    path = write_grid(folder, model)
+    path = grid_in(folder, slurm, model, monkeypatch)
     assert main(["grid", str(path), "--launcher", "slurm", "--workers", "1", *flags]) == 0
     job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
     state = folder / "checkpoints" / "e" / "lora_seed1" / "training.safetensors"
