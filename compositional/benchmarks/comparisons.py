@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from compositional.benchmarks.bench import Bench, Line
-from compositional.benchmarks.decoding import Comparison, compare, teach
+from compositional.benchmarks.decoding import Comparison, Prompts, compare, teach
 from compositional.benchmarks.roofline import decoding_seconds, lora_operations, rows_operations
 from compositional.benchmarks.training import LORA, Race, race
 from compositional.benchmarks.work import rows_for_memory_tokens, rows_of_text
+from compositional.generation.answers import Answer
 from compositional.generation.shared_prefix import shared_prefix
 from compositional.generation.uncached import greedy
 from compositional.methods.icl import IclConfig
@@ -15,7 +16,7 @@ from compositional.settings import EvaluationConfig
 
 # Data, rows a step, rows, and how many times as fast as the peer it has to be.
 MEMORY_ROWS = (
-    ("hwu64", 4, 32, 1.7),
+    ("hwu64", 4, 16, 1.7),
     ("hwu64", 16, 32, 2.5),
     ("sgd", 4, 16, 2.5),
     ("sgd", 16, 16, 3.5),
@@ -72,7 +73,7 @@ def _training_line(
 
 def evaluation(bench: Bench) -> list[Line]:
     """Answers of a model that has learned the round, beside padded batches in file order."""
-    benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, 96)
+    benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, 48)
     model, plain = bench.fresh_model(), bench.plain_model()
     teach(model, rows_of_text(load_model(bench.config.model), "hwu64", benchmark).sequences)
     assert model.lora is not None
@@ -80,8 +81,7 @@ def evaluation(bench: Bench) -> list[Line]:
     prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
     found = compare(model, plain, prompts, settings, bench.config.repeats)
-    num_tokens = sum(map(len, prompts))
-    return [_decoding_line(bench, "answers, hwu64, batch 16", GENERATE, found, 2.0, num_tokens, 16)]
+    return [_decoding_line(bench, "answers, hwu64, batch 16", GENERATE, found, 2.0, prompts, 16)]
 
 
 def icl(bench: Bench) -> list[Line]:
@@ -93,11 +93,14 @@ def icl(bench: Bench) -> list[Line]:
     prompts = [method.prompt(example) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=8, max_new_tokens=32)
     repeats = min(3, bench.config.repeats)
-    found = compare(model, bench.plain_model(), prompts, settings, repeats)
-    shared = len(shared_prefix(prompts))
-    own = sum(len(prompt) - shared for prompt in prompts)
-    what = f"ICL, sgd, 50 tools, {len(prompts)} queries behind {shared} shared tokens"
-    return [_decoding_line(bench, what, "generate, each prompt whole", found, 8.0, shared + own, 8)]
+    found = compare(model, bench.plain_model(), prompts, settings, repeats, num_warm=1)
+    num_shared = len(shared_prefix(prompts))
+    what = f"ICL, sgd, 50 tools, {len(prompts)} queries behind {num_shared} shared tokens"
+    return [
+        _decoding_line(
+            bench, what, "generate, each prompt whole", found, 8.0, prompts, 8, num_shared
+        )
+    ]
 
 
 def forced(bench: Bench) -> list[Line]:
@@ -114,21 +117,17 @@ def forced(bench: Bench) -> list[Line]:
     prompts = [model.chat.prompt_ids(example.query) for example in test]
     rows = [[ids[str(step.skill)] for step in example.steps or ()] for example in test]
     settings = EvaluationConfig(batch_size=12, max_new_tokens=48)
-    found = compare(
-        model,
-        plain,
-        prompts,
-        settings,
-        min(3, bench.config.repeats),
-        rows,
-        lambda: [
+
+    def one_at_a_time(chosen: Prompts) -> list[Answer]:
+        return [
             greedy(plain, prompt, settings.max_new_tokens, expected)
-            for prompt, expected in zip(prompts, rows, strict=True)
-        ],
-    )
-    num_tokens = sum(map(len, prompts))
+            for prompt, expected in zip(chosen, rows, strict=False)
+        ]
+
+    repeats = min(3, bench.config.repeats)
+    found = compare(model, plain, prompts, settings, repeats, rows, one_at_a_time, num_warm=1)
     what, against = "ground-truth tools, hwu64", "uncached, one at a time"
-    return [_decoding_line(bench, what, against, found, 10.0, num_tokens, 12)]
+    return [_decoding_line(bench, what, against, found, 10.0, prompts, 12)]
 
 
 def _decoding_line(
@@ -137,8 +136,9 @@ def _decoding_line(
     against: str,
     found: Comparison,
     least: float,
-    num_prompt_tokens: int,
+    prompts: Prompts,
     batch_size: int,
+    num_shared: int = 0,
 ) -> Line:
     same = "the same answers"
     if found.num_different:
@@ -155,7 +155,12 @@ def _decoding_line(
         same=same,
         is_same=found.num_unexplained == 0,
         roofline=decoding_seconds(
-            bench.sizes, bench.machine, num_prompt_tokens, found.answers, batch_size
+            bench.sizes,
+            bench.machine,
+            [len(prompt) for prompt in prompts],
+            num_shared,
+            found.answers,
+            batch_size,
         ),
     )
 

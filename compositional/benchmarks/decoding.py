@@ -63,7 +63,8 @@ def compare(
     settings: EvaluationConfig,
     repeats: int,
     forced: Prompts | None = None,
-    other: Callable[[], Sequence[Answer]] | None = None,
+    other: Callable[[Prompts], Sequence[Answer]] | None = None,
+    num_warm: int | None = None,
 ) -> Comparison:
     """Answer prompts in both ways in turn.
 
@@ -75,23 +76,28 @@ def compare(
         repeats: Timed runs of each, after a warm-up.
         forced: Rows that replace chosen rows, for each prompt.
         other: The other way; padded batches in file order without it.
+        num_warm: How many prompts the warm-up answers, where one is long; None for all.
     """
     found: dict[str, Sequence[Answer]] = {}
 
-    def way(name: str, answer: Callable[[], Sequence[Answer]]) -> Callable[[], float]:
+    def way(name: str, answer: Callable[[Prompts], Sequence[Answer]]) -> Callable[[], float]:
         def run() -> float:
             started = time.perf_counter()
-            found[name] = answer()
+            found[name] = answer(prompts if name in found else prompts[:num_warm])
             synchronise(model.device)
             return time.perf_counter() - started
 
         return run
 
-    def ours() -> Sequence[Answer]:
+    def ours(chosen: Prompts) -> Sequence[Answer]:
         fresh = RunContext(Streams(SEED), evaluation=settings)  # an empty store of answers
-        return generate(model, prompts, fresh, "speed", forced)
+        return generate(model, chosen, fresh, "speed", forced and forced[: len(chosen)])
 
-    theirs = other or (lambda: decode_padded(plain, prompts, settings, forced, lambda _count: None))
+    def padded(chosen: Prompts) -> Sequence[Answer]:
+        rows = forced and forced[: len(chosen)]
+        return decode_padded(plain, chosen, settings, rows, lambda _count: None)
+
+    theirs = other or padded
     timings = alternate({"ours": way("ours", ours), "other": way("other", theirs)}, repeats)
     pairs = zip(prompts, found["ours"], found["other"], strict=True)
     gaps = [first_gap(model, prompt, one, two) for prompt, one, two in pairs if one != two]

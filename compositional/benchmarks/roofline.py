@@ -31,11 +31,15 @@ class Sizes:
         body: Weights of all linear layers but the head.
         head: Weights of the head.
         bytes: Bytes of all of them.
+        pair: Multiplications of one token that attends to one, in all layers.
+        bytes_kept: Bytes of one token's keys and values in all layers.
     """
 
     body: int
     head: int
     bytes: int
+    pair: int = 0
+    bytes_kept: int = 0
 
 
 def sizes_of(model: LanguageModel) -> Sizes:
@@ -49,7 +53,23 @@ def sizes_of(model: LanguageModel) -> Sizes:
         if isinstance(module, torch.nn.Linear) and module is not head and "lora_" not in name
     )
     width = model.embedding.element_size()
-    return Sizes(int(num_body), num_head, width * (int(num_body) + num_head))
+    config = model.backbone.config.get_text_config()
+    heads = config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kept_heads = getattr(config, "num_key_value_heads", None) or heads
+    layers = config.num_hidden_layers
+    return Sizes(
+        body=int(num_body),
+        head=num_head,
+        bytes=width * (int(num_body) + num_head),
+        pair=2 * layers * heads * size,
+        bytes_kept=2 * layers * kept_heads * size * width,
+    )
+
+
+def pairs(num_tokens: int, num_before: int = 0) -> int:
+    """Return how many tokens some in a row attend to in all, themselves and those before."""
+    return num_tokens * num_before + num_tokens * (num_tokens + 1) // 2
 
 
 def rows_operations(sizes: Sizes, work: Work, epochs: int) -> float:
@@ -57,20 +77,26 @@ def rows_operations(sizes: Sizes, work: Work, epochs: int) -> float:
 
     Each prompt runs forward once; targets forward, and backward to their inputs, in every epoch.
     """
-    forward_once = 2 * sizes.body * work.num_prompt_tokens
-    return forward_once + epochs * 4 * (sizes.body + sizes.head) * work.num_target_tokens
+    rows = [(len(row.prompt), len(row.target)) for row in work.sequences]
+    once = sizes.body * work.num_prompt_tokens + sizes.pair * sum(pairs(n) for n, _ in rows)
+    attended = sizes.pair * sum(pairs(m, n) for n, m in rows)
+    learning = (sizes.body + sizes.head) * work.num_target_tokens + attended
+    return 2 * once + epochs * 4 * learning
 
 
 def lora_operations(sizes: Sizes, work: Work, epochs: int) -> float:
     """Return the operations that LoRA needs: all tokens forward and backward to their inputs."""
     num_tokens = work.num_prompt_tokens + work.num_target_tokens
-    return epochs * 4 * (sizes.body * num_tokens + sizes.head * work.num_target_tokens)
+    attended = sum(pairs(len(row.prompt) + len(row.target)) for row in work.sequences)
+    learning = sizes.body * num_tokens + sizes.head * work.num_target_tokens
+    return epochs * 4 * (learning + sizes.pair * attended)
 
 
 def decoding_seconds(
     sizes: Sizes,
     machine: Machine,
-    num_prompt_tokens: int,
+    prompts: Sequence[int],
+    num_shared: int,
     answers: Sequence[Answer],
     batch_size: int,
 ) -> float:
@@ -79,13 +105,18 @@ def decoding_seconds(
     Args:
         sizes: The model's.
         machine: What it reaches.
-        num_prompt_tokens: Tokens that must run, a shared prefix once.
+        prompts: Tokens of each prompt, the shared ones included.
+        num_shared: Tokens that all prompts begin with, which run once and are read once a step.
         answers: The answers.
         batch_size: Answers side by side.
     """
-    num_tokens = sum(len(answer.ids) + 1 for answer in answers)
-    steps = num_tokens / batch_size
-    prompts = 2 * sizes.body * num_prompt_tokens / machine.product_rate
-    reading = sizes.bytes / machine.read_rate
-    computing = 2 * (sizes.body + sizes.head) * batch_size / machine.product_rate
-    return prompts + steps * max(reading, computing)
+    own = [length - num_shared for length in prompts]
+    entering = sizes.body * (num_shared + sum(own)) + sizes.head * len(own)
+    entering += sizes.pair * (pairs(num_shared) + sum(pairs(n, num_shared) for n in own))
+    steps = [len(answer.ids) for answer in answers]
+    num_steps, num_attended = sum(steps), sum(map(pairs, steps, prompts))
+    computing = (sizes.body + sizes.head) * num_steps + sizes.pair * num_attended
+    num_read = num_attended - num_shared * num_steps * (1 - 1 / batch_size)
+    reading = sizes.bytes * num_steps / batch_size + sizes.bytes_kept * num_read
+    seconds = max(reading / machine.read_rate, 2 * computing / machine.product_rate)
+    return 2 * entering / machine.product_rate + seconds

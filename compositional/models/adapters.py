@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from compositional.errors import ConfigError, check_at_least
-from compositional.models.packed_linear import forget_packed
+from compositional.models.lora_linear import LoraLinear
+from compositional.models.packed_linear import PackedLinear, forget_packed
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class LoraStack:
         self.freeze()
 
     def _peft_config(self) -> PeftLoraConfig:
-        return PeftLoraConfig(
+        config = PeftLoraConfig(
             r=self.settings.rank,
             lora_alpha=self.settings.alpha,  # type: ignore[arg-type]  # peft only divides it
             lora_dropout=self.settings.dropout,
@@ -95,6 +96,8 @@ class LoraStack:
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in self.model.modules()),
             task_type="CAUSAL_LM",
         )
+        config._register_custom_module({PackedLinear: LoraLinear})
+        return config
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """Return the attached adapter's trainable tensors by name, in fp32."""

@@ -60,11 +60,14 @@ def run_parts(
     positions = torch.cat(
         [torch.arange(n, n + m) + num_shared for n, m in zip(lengths_before, lengths, strict=True)]
     )
-    mask = torch.zeros(len(positions), num_shared + sum(lengths_before) + sum(lengths), dtype=dtype)
-    mask.masked_fill_(~_sees(lengths, lengths_before, num_shared), torch.finfo(dtype).min)
+    mask = None  # a sequence by itself: attention knows by itself that nothing looks ahead
+    if len(parts) > 1 or cache.get_seq_length() > 0:
+        seen = _sees(lengths, lengths_before, num_shared)
+        mask = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)
+        mask = mask[None, None].to(device)
     logits = model.backbone(
         input_ids=torch.tensor([[token for part in parts for token in part]], device=device),
-        attention_mask=mask[None, None].to(device),
+        attention_mask=mask,
         position_ids=positions[None].to(device),
         past_key_values=cache,
         use_cache=True,

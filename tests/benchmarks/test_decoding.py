@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from compositional.benchmarks.decoding import compare, first_gap, teach
+from compositional.benchmarks.decoding import Prompts, compare, first_gap, teach
 from compositional.generation.answers import Answer
 from compositional.generation.uncached import greedy
 from compositional.models.language_model import LanguageModel
@@ -30,11 +30,24 @@ def test_two_ways_give_the_same_answers(model) -> None:
 def test_answers_that_differ_are_counted(model) -> None:
     prompts = prompts_of(LENGTHS)
 
-    def wrong() -> Sequence[Answer]:
+    def wrong(prompts: Prompts) -> Sequence[Answer]:
         return [Answer((9, 9), ended=True), *(greedy(model, p, 8) for p in prompts[1:])]
 
     found = compare(model, model, prompts, SETTINGS, 1, other=wrong)
     assert (found.num_different, found.num_unexplained) == (1, 1)
+
+
+def test_a_warm_up_may_answer_fewer_prompts(model) -> None:
+    asked: list[int] = []
+
+    def one_at_a_time(prompts: Prompts) -> Sequence[Answer]:
+        asked.append(len(prompts))
+        return [greedy(model, prompt, 8) for prompt in prompts]
+
+    prompts = prompts_of(LENGTHS)
+    found = compare(model, model, prompts, SETTINGS, 2, other=one_at_a_time, num_warm=1)
+    assert asked == [1, len(prompts), len(prompts)]
+    assert len(found.answers) == len(prompts)
 
 
 def test_the_gap_is_that_of_the_first_token_that_differs(model) -> None:

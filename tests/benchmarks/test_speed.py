@@ -62,7 +62,7 @@ def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> N
     measure_speed(config, tmp_path / "out", ["evaluation"])
     (line,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"]
     assert line["is_same"]
-    assert line["count"] == 96
+    assert line["count"] == 48
     assert line["fraction"] > 0
 
 
