@@ -3,7 +3,13 @@
 from collections.abc import Callable
 
 from compositional.benchmarks.bench import Bench, Line
-from compositional.benchmarks.decoding import Comparison, Prompts, compare, teach
+from compositional.benchmarks.decoding import (
+    Comparison,
+    Prompts,
+    compare,
+    in_continuous_batches,
+    teach,
+)
 from compositional.benchmarks.roofline import decoding_seconds, lora_operations, rows_operations
 from compositional.benchmarks.training import LORA, Race, race
 from compositional.benchmarks.work import rows_for_memory_tokens, rows_of_text
@@ -25,6 +31,7 @@ EPOCHS = 3
 SAME_LOSS = 1e-4
 TAUGHT_STEPS = 60
 GENERATE = "generate, padded batches in file order"
+CONTINUOUS = "generate_batch, transformers' continuous batching"
 
 
 def memory_rows(bench: Bench) -> list[Line]:
@@ -44,7 +51,7 @@ def memory_rows(bench: Bench) -> list[Line]:
 def lora(bench: Bench) -> list[Line]:
     """LoRA, beside trl's SFTTrainer."""
     lines = []
-    for name, batch_size, num_rows in (("hwu64", 4, 32), ("sgd", 4, 8)):
+    for name, batch_size, num_rows in (("hwu64", 4, 16), ("sgd", 4, 8)):
         benchmark = bench.round(name, "1-5:1", num_rows, 4)
         work = rows_of_text(load_model(bench.config.model), name, benchmark)
         found = race(bench.config.model, bench.peers, work, batch_size, 1, bench.config.repeats)
@@ -80,8 +87,21 @@ def evaluation(bench: Bench) -> list[Line]:
     plain.add_lora(LORA).load_state_dict(model.lora.state_dict())
     prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
-    found = compare(model, plain, prompts, settings, bench.config.repeats)
-    return [_decoding_line(bench, "answers, hwu64, batch 16", GENERATE, found, 2.0, prompts, 16)]
+    what = "answers, hwu64, batch 16"
+    padded = compare(model, plain, prompts, settings, bench.config.repeats)
+    continuous = compare(
+        model,
+        plain,
+        prompts,
+        settings,
+        min(3, bench.config.repeats),
+        other=lambda chosen: in_continuous_batches(plain, chosen, settings),
+        num_warm=1,
+    )
+    return [
+        _decoding_line(bench, what, GENERATE, padded, 2.0, prompts, 16),
+        _decoding_line(bench, what, CONTINUOUS, continuous, None, prompts, 16),
+    ]
 
 
 def icl(bench: Bench) -> list[Line]:
@@ -135,7 +155,7 @@ def _decoding_line(
     what: str,
     against: str,
     found: Comparison,
-    least: float,
+    least: float | None,
     prompts: Prompts,
     batch_size: int,
     num_shared: int = 0,

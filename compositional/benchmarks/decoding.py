@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
+from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from compositional.benchmarks.machine import synchronise
 from compositional.benchmarks.timing import Timing, alternate
@@ -14,6 +16,7 @@ from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
 from compositional.generation.padded import decode_padded
 from compositional.models.language_model import LanguageModel
+from compositional.models.parts import MAX_PACK_TOKENS
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.streams import Streams
@@ -103,6 +106,42 @@ def compare(
     gaps = [first_gap(model, prompt, one, two) for prompt, one, two in pairs if one != two]
     unexplained = sum(gap > NEAR_TIE for gap in gaps)
     return Comparison(found["ours"], timings["ours"], timings["other"], len(gaps), unexplained)
+
+
+def in_continuous_batches(
+    plain: LanguageModel, prompts: Prompts, settings: EvaluationConfig
+) -> list[Answer]:
+    """Answer prompts by transformers' own continuous batching, its memory bounded.
+
+    Args:
+        plain: The model as transformers has it.
+        prompts: Each no longer than a page of 256 tokens less an answer.
+        settings: How many answers side by side, and the longest answer.
+    """
+    chosen = GenerationConfig(
+        max_new_tokens=settings.max_new_tokens,
+        do_sample=False,
+        eos_token_id=list(plain.stop_ids),
+        pad_token_id=plain.chat.pad_id,
+    )
+    bounds = ContinuousBatchingConfig(
+        num_blocks=2 * settings.batch_size,
+        max_batch_tokens=MAX_PACK_TOKENS,
+        max_requests_per_batch=settings.batch_size,
+        use_cuda_graph=plain.device.type == "cuda",
+    )
+    backbone = cast(Any, plain.backbone)  # whose types do not know the mixin's method
+    found = backbone.generate_batch(
+        inputs=[list(prompt) for prompt in prompts],
+        generation_config=chosen,
+        continuous_batching_config=bounds,
+    )
+    answers = []
+    for output in sorted(found.values(), key=lambda output: int(output.request_id.split("_")[-1])):
+        ids = tuple(output.generated_tokens)
+        ended = bool(ids) and ids[-1] in plain.stop_ids
+        answers.append(Answer(ids[:-1] if ended else ids, ended))
+    return answers
 
 
 @torch.inference_mode()

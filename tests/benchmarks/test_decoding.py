@@ -3,7 +3,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from compositional.benchmarks.decoding import Prompts, compare, first_gap, teach
+from compositional.benchmarks.decoding import (
+    Prompts,
+    compare,
+    first_gap,
+    in_continuous_batches,
+    teach,
+)
 from compositional.generation.answers import Answer
 from compositional.generation.uncached import greedy
 from compositional.models.language_model import LanguageModel
@@ -71,3 +77,9 @@ def test_a_taught_model_is_a_plain_one_again(model) -> None:
     teach(model, [TokenSequence((5, 6), (200, 201, model.stop_ids[0]))] * 40)
     assert greedy(model, [5, 6], 8) != before
     assert not model.lora.attached
+
+
+def test_continuous_batches_give_the_same_answers(model) -> None:
+    prompts = prompts_of(LENGTHS)
+    found = in_continuous_batches(model, prompts, SETTINGS)
+    assert found == [greedy(model, prompt, 8) for prompt in prompts]

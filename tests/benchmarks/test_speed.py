@@ -60,10 +60,12 @@ def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) ->
 def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("compositional.benchmarks.comparisons.TAUGHT_STEPS", 3)
     measure_speed(config, tmp_path / "out", ["evaluation"])
-    (line,) = json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"]
-    assert line["is_same"]
-    assert line["count"] == 48
-    assert line["fraction"] > 0
+    lines = json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"]
+    assert [line["against"].split(",")[0] for line in lines] == ["generate", "generate_batch"]
+    for line in lines:
+        assert line["is_same"]
+        assert line["count"] == 48
+        assert line["fraction"] > 0
 
 
 def test_steps_are_timed_with_more_and_more_rows(config, tmp_path) -> None:
