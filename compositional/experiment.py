@@ -9,6 +9,8 @@ from compositional.errors import CompositionalError, ResultsError
 from compositional.identity import is_finished_run_of
 from compositional.locks import hold
 from compositional.logs import LOGGER, show_log
+from compositional.own_folders import in_own_folders
+from compositional.processes import Processes, join, processes
 from compositional.results import FINISHED, RunFolder
 from compositional.runner import check_can_start, prepare_run, run
 from compositional.selection import select_runs
@@ -67,11 +69,21 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
     """Run all configs of an experiment that are not finished, then write its report.
 
     Every run is checked before the first one starts. Where one fails all the same, the others
-    are run, and what is finished is reported.
+    are run, and what is finished is reported. Several processes end with the first failure, which
+    need not be that of all of them.
 
     Raises:
         CompositionalError: If a run cannot start, or when all are through and some failed.
     """
+    together = join(configs[0].model.device)
+    with in_own_folders(configs, together) as own:
+        _run_waiting(own, together, resume=resume, progress=progress and together.is_first)
+
+
+def _run_waiting(
+    configs: Sequence[RunConfig], together: Processes, *, resume: bool, progress: bool
+) -> None:
+    """Run what is not finished, then report."""
     finished = [folder for config in configs if (folder := find_finished(config)) is not None]
     names = {folder.folder.name for folder in finished}
     waiting = [config for config in configs if config.run not in names]
@@ -82,8 +94,8 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
             prepare_run(config)
     if finished:
         print(announcement(finished))
-    failed = _run_each(waiting, resume=resume, progress=progress)
-    if len(failed) < len(configs):
+    failed = _run_each(waiting, together, resume=resume, progress=progress)
+    if together.is_first and len(failed) < len(configs):
         from compositional.report import write_report
 
         output = configs[0].output
@@ -96,7 +108,9 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
         )
 
 
-def _run_each(configs: Sequence[RunConfig], *, resume: bool, progress: bool) -> list[str]:
+def _run_each(
+    configs: Sequence[RunConfig], together: Processes, *, resume: bool, progress: bool
+) -> list[str]:
     """Run configs one after the other; return the names and reasons of those that failed."""
     failed = []
     for number, config in enumerate(configs, start=1):
@@ -104,7 +118,7 @@ def _run_each(configs: Sequence[RunConfig], *, resume: bool, progress: bool) -> 
         try:
             run(config, resume=resume, progress=progress, title=title)
         except Exception as error:
-            if len(configs) == 1:
+            if len(configs) == 1 or together.count > 1:
                 raise
             is_known = isinstance(error, CompositionalError)
             LOGGER.error("%s failed: %s", config.run, error, exc_info=not is_known)
@@ -119,7 +133,8 @@ def find_finished(config: RunConfig) -> RunFolder | None:
     """
     folder = RunFolder(config.results_folder)
     if is_finished_run_of(folder, config):
-        _remove_leftovers(folder)
+        if processes().is_first:
+            _remove_leftovers(folder)
         return folder
     if config.output.published_dir is not None and folder.status() != FINISHED:
         published = RunFolder(config.output.published_dir / config.run)

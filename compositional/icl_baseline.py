@@ -71,8 +71,11 @@ def icl_baseline(flags: IclBaselineFlags) -> int:
         check_writable(flags.output)
     code = run_flags(flags, config)
     if flags.output is not None and not flags.dry_run:
+        from compositional.processes import processes
         from compositional.results import RunFolder
 
+        if not processes().is_first:
+            return code
         folder = RunFolder(config.output.results_dir / config.experiment / config.run)
         folder.export(flags.output)
     return code

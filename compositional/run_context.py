@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from compositional.generation.answers import AnswerStore
 from compositional.preemption import StopRequest
+from compositional.processes import Processes
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.states import Slot
 from compositional.streams import Streams
@@ -95,6 +96,7 @@ class RunContext:
         progress: Progress lines.
         losses: The loss of every step, by training.
         stop: Whether the process was asked to stop.
+        processes: Those that compute the run together.
     """
 
     streams: Streams
@@ -107,3 +109,9 @@ class RunContext:
     progress: Progress = field(default_factory=Progress)
     losses: dict[str, list[float]] = field(default_factory=dict)
     stop: StopRequest = field(default_factory=StopRequest)
+    processes: Processes = field(default_factory=Processes)
+
+    def agreed_signal(self) -> int | None:
+        """Return the signal that the run heeds now, the same in all processes; None for none."""
+        numbers = self.processes.exchange(self.stop.number)
+        return next((number for number in numbers if number is not None), None)

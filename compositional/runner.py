@@ -19,6 +19,7 @@ from compositional.methods.base import Method
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.preemption import PreemptedError, StopRequest, noting_signals
+from compositional.processes import processes
 from compositional.results import FINISHED, RunFolder
 from compositional.rounds import run_rounds
 from compositional.run_context import Progress, RunContext
@@ -181,6 +182,7 @@ def _teach(
         answers=AnswerStore((folder.folder.parent if shares else checkpoints.folder) / ".answers"),
         progress=progress,
         stop=stop,
+        processes=processes(),
     )
     folder.tracker = build_tracker(config)
     failed = True

@@ -190,6 +190,7 @@ def run_flags(flags: CommonFlags, config: "RunConfig") -> int:
     from compositional.experiment import run_all
     from compositional.logs import log_to
     from compositional.plan import print_plan
+    from compositional.processes import processes
 
     check_at_least("--demo", flags.demo, 0)
     if flags.dry_run:
@@ -197,6 +198,6 @@ def run_flags(flags: CommonFlags, config: "RunConfig") -> int:
         return 0
     with log_to(flags.log_file):
         run_all([config], resume=flags.resume)
-    if flags.demo:
+    if flags.demo and processes().is_first:
         print_demo(config, flags.demo)
     return 0

@@ -1,12 +1,17 @@
 """The console command: one verb a function, one line where something is the user's to mend."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
-from compositional.errors import CompositionalError, did_you_mean
+from compositional.errors import CompositionalError, ConfigError, did_you_mean
+from compositional.launched import launched_processes
 from compositional.preemption import PreemptedError
 
 INTERRUPTED = 130
+# How often a job of Slurm may be requeued when its run is stopped; not at all without it.
+MAX_REQUEUES = "COMPOSITIONAL_MAX_REQUEUES"
+SHARED_VERB = "run"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs.VERBS:
         print(f"error: unknown verb {verb!r}; {did_you_mean(verb, verbs.VERBS)}", file=sys.stderr)
         return 2
-    return guarded(lambda: verbs.VERBS[verb](rest))
+    return guarded(lambda: _run_verb(verb, rest))
+
+
+def _run_verb(verb: str, arguments: Sequence[str]) -> int | None:
+    from compositional.cli import verbs
+
+    count = launched_processes()
+    if verb != SHARED_VERB and count > 1:
+        raise ConfigError(
+            f"{count} processes were started, but {verb!r} is for one: only {SHARED_VERB!r} and "
+            "the entry points share their work out"
+        )
+    return verbs.VERBS[verb](arguments)
 
 
 def guarded(command: Callable[[], int | None]) -> int:
@@ -36,7 +53,25 @@ def guarded(command: Callable[[], int | None]) -> int:
         return INTERRUPTED
     except PreemptedError as stopped:
         print(f"{stopped}: what was computed is saved, --resume goes on", file=sys.stderr)
+        guarded(_leave_together)
         return stopped.exit_code
+
+
+def _leave_together() -> None:
+    """Ask Slurm for another go where that is wanted, and end when all processes have saved."""
+    from compositional.processes import processes
+
+    together = processes()
+    together.exchange(None)
+    text = os.environ.get(MAX_REQUEUES)
+    if text is None or not together.is_first:
+        return
+    from compositional.grids.slurm import requeue_this_job
+
+    if not text.isdecimal():
+        raise ConfigError(f"{MAX_REQUEUES} is {text!r}; it must be a whole number")
+    if requeue_this_job(int(text)):
+        print("the job is requeued", file=sys.stderr, flush=True)
 
 
 def usage(verbs: dict[str, Callable[[Sequence[str]], int | None]]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from compositional.cli.flags import spell
-from compositional.errors import ConfigError, did_you_mean
+from compositional.errors import ConfigError, check_at_least, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -224,6 +224,24 @@ def speed(argv: Sequence[str]) -> int:
     return 0
 
 
+def scale(argv: Sequence[str]) -> int:
+    """Measure what rounds cost, and say what a hundred of them would."""
+    from compositional.benchmarks.scale import measure_scale
+    from compositional.models.loading import ModelConfig
+
+    parser = Parser(prog="compositional scale", allow_abbrev=False, description=scale.__doc__)
+    parser.add_argument("--source", default="bfcl", help="rows of the cost model's runs")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--model", default="smollm2", help="as in --model.name")
+    parser.add_argument("--rounds", type=int, default=100, help="of the long sequence")
+    parser.add_argument("--output", type=Path, default=Path("docs/results/scale.md"))
+    known = parser.parse_args(argv)
+    check_at_least("--rounds", known.rounds, 1)
+    model = ModelConfig(name=known.model, device=known.device)
+    print(measure_scale(model, known.source, known.rounds, known.output))
+    return 0
+
+
 VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "run": run,
     "grid": grid,
@@ -232,4 +250,5 @@ VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "convert": convert,
     "publish": publish,
     "speed": speed,
+    "scale": scale,
 }

@@ -16,6 +16,7 @@ from compositional.generation.padded import decode_padded
 from compositional.generation.slot_probe import can_decode_in_slots
 from compositional.generation.slots import decode_in_slots
 from compositional.models.language_model import LanguageModel
+from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
 
 
@@ -43,8 +44,10 @@ def generate(
     """
     longest = max(map(len, prompts), default=0)
     model.check_fits(longest, run.evaluation.max_new_tokens, f"a prompt of {longest}")
-    keys = _keys(model, prompts, run, forced)
-    kept = {key: answer for key in keys if (answer := run.answers.get(key)) is not None}
+    own_keys = _keys(model, prompts, run, forced)
+    stored = {key: answer for key in own_keys if (answer := run.answers.get(key)) is not None}
+    # Those of the process that has the run's folders: another machine's keys may differ.
+    keys, kept = run.processes.exchange((own_keys, stored))[0]
     places = {key: place for place, key in enumerate(keys) if key not in kept}
     fresh = _decode(model, prompts, forced, list(places.values()), run, what)
     run.answers.put({key: fresh[place] for key, place in places.items()})
@@ -59,8 +62,10 @@ def _decode(
     run: RunContext,
     what: str,
 ) -> dict[int, Answer]:
-    """Decode the prompts at some places, longest first."""
-    order = sorted(places, key=lambda place: -len(prompts[place]))
+    """Decode the prompts at some places, longest first; several processes take a share each."""
+    costs = [len(prompts[place]) + run.evaluation.max_new_tokens for place in places]
+    own = [places[n] for n in run.processes.share(costs)]
+    order = sorted(own, key=lambda place: -len(prompts[place]))
     chosen = [prompts[place] for place in order]
     rows = None if forced is None else [forced[place] for place in order]
     if model.decodes_in_slots is None:
@@ -72,8 +77,18 @@ def _decode(
             bar.update(num_complete)
             run.stop.check()
 
-        answers = decode(model, chosen, run.evaluation, rows, heed)
-    return dict(zip(order, answers, strict=True))
+        try:
+            decoded = decode(model, chosen, run.evaluation, rows, heed)
+        except PreemptedError:
+            order, decoded = [], []
+    answers = dict(zip(order, decoded, strict=True))
+    found: dict[int, Answer] = {}
+    for part in run.processes.exchange(answers):
+        found |= part
+    signal = run.agreed_signal()
+    if signal is not None and len(found) < len(places):
+        raise PreemptedError(signal)
+    return found
 
 
 def _keys(

@@ -104,7 +104,8 @@ def run_grid(
     from compositional.grids.submitit_launcher import submit_grid
 
     jobs = submit_grid(command, [grid_run.index for grid_run in left], spec.threads)
-    print(f"submitted {len(left)} runs through submitit: {', '.join(jobs)}")
+    ids = ", ".join(str(job.job_id) for job in jobs)
+    print(f"submitted {len(left)} runs through submitit: {ids}")
     return 0
 
 

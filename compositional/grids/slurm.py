@@ -72,7 +72,7 @@ def requeue_this_job(max_requeues: int) -> bool:
     times = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     if times >= max_requeues:
         raise SlurmError(
-            f"job {job} was requeued {times} times, the limit of --max_requeues: its state is "
+            f"job {job} was requeued {times} times, the limit that was set: its state is "
             "kept, submit it again to go on"
         )
     _ask(["scontrol", "requeue", job])

@@ -1,10 +1,13 @@
 """A grid through submitit: the same runs as jobs of its executors, requeued by their checkpoint."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compositional.errors import ConfigError
 from compositional.grids.expand import expand
 from compositional.grids.spec import read_grid
 from compositional.grids.tasks import run_task
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from compositional.grids.command import GridCommand
 
 FOLDER = ".submitit"
+DEFAULT_MINUTES = 24 * 60
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<rest>\d+(?::\d+){0,2})")
 
 
 @dataclass(frozen=True)
@@ -43,30 +48,57 @@ class GridTask:
 
 def submit_grid(
     command: "GridCommand", indices: Sequence[int], threads: int, cluster: str | None = None
-) -> list[str]:
-    """Submit points of a grid; return the ids of their jobs.
+) -> list[Any]:
+    """Submit points of a grid; return submitit's jobs.
 
     Args:
         command: The grid.
         indices: Numbers of the points.
         threads: Processor cores of each.
         cluster: submitit's name of an executor; None for Slurm where it is, else processes here.
+
+    Raises:
+        ConfigError: If `--time` is no time of Slurm's.
     """
     import submitit
 
     spec = read_grid(command.file, command.experiment)
     folder = expand(spec, command.flags)[0].config.results_folder.with_name(FOLDER)
     executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+    options = _options(command.sbatch)
+    limit = options.pop("time", None)
     executor.update_parameters(
+        timeout_min=DEFAULT_MINUTES if limit is None else minutes_of(str(limit)),
         cpus_per_task=threads,
         slurm_array_parallelism=command.workers,
-        slurm_additional_parameters=_options(command.sbatch),
+        slurm_additional_parameters=options,
     )
     task = GridTask(command.file.resolve(), command.experiment, command.flags)
-    return [str(job.job_id) for job in executor.map_array(task, list(indices))]
+    return list(executor.map_array(task, list(indices)))
 
 
 def _options(words: Sequence[str]) -> dict[str, Any]:
     """Turn `--time=02:00:00` into what submitit takes."""
     pairs = [word.removeprefix("--").partition("=") for word in words]
     return {name.replace("-", "_"): value if equals else True for name, equals, value in pairs}
+
+
+def minutes_of(text: str) -> int:
+    """Return a time limit as sbatch takes it in minutes, rounded up.
+
+    Args:
+        text: `minutes`, `minutes:seconds`, `hours:minutes:seconds`, or `days-` before `hours`,
+            `hours:minutes` or `hours:minutes:seconds`.
+
+    Raises:
+        ConfigError: If it is none of these.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"--time is {text!r}; it must be such as 90, 02:00:00 or 1-12:00:00")
+    days = int(found["days"] or 0)
+    parts = [int(part) for part in found["rest"].split(":")]
+    has_hours = found["days"] is not None or len(parts) == 3
+    units = (3600, 60, 1) if has_hours else (60, 1)
+    seconds = sum(number * unit for number, unit in zip(parts, units, strict=False))
+    return math.ceil((days * 24 * 3600 + seconds) / 60)

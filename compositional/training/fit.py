@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compositional.errors import ConfigError
+from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.training.schedule import rate_factor
@@ -80,22 +81,28 @@ def fit(
     saved_at = time.monotonic()
     with run.progress.bar(key, num_steps, initial=len(losses)) as bar:
         for step in range(len(losses), num_steps):
-            torch.manual_seed(run.streams.integer("dropout", key, step))
+            torch.manual_seed(run.streams.integer("dropout", key, step) + run.processes.index)
             factor = rate_factor(step, num_steps, run.training)
             for group, settings in zip(optimiser.param_groups, groups, strict=True):
                 group["lr"] = settings.lr * factor
-            unread.append(_step(losses_at(step), optimiser, run.training.max_grad_norm))
+            loss, signal = _step(losses_at(step), optimiser, run)
+            unread.append(loss)
             if after_step is not None:
                 after_step()
             bar.update(1)
-            is_stopped = run.stop.number is not None
-            is_due = is_stopped or time.monotonic() - saved_at >= run.training.checkpoint_seconds
-            if is_due or len(unread) == READ_EVERY or step + 1 == num_steps:
+            is_read = (step + 1) % READ_EVERY == 0 or step + 1 == num_steps
+            # Clocks differ: several processes are due where all of them read.
+            may_save = is_read or run.processes.count == 1
+            elapsed = time.monotonic() - saved_at
+            is_due = may_save and elapsed >= run.training.checkpoint_seconds
+            is_saved = is_due or signal is not None
+            if is_read or is_saved:
                 losses += _read(unread, key, len(losses), num_steps)
                 unread.clear()
-            if is_due:
+            if is_saved:
                 _save(key, named, optimiser, losses, run)
-                run.stop.check()
+                if signal is not None:
+                    raise PreemptedError(signal)
                 saved_at = time.monotonic()
     for parameter in named.values():
         parameter.requires_grad_(False)
@@ -103,19 +110,25 @@ def fit(
 
 
 def _step(
-    losses: Iterable[Tensor], optimiser: torch.optim.Optimizer, max_grad_norm: float
-) -> Tensor:
-    """Take one optimiser step on a sum of losses; return the sum, still on its device."""
+    losses: Iterable[Tensor], optimiser: torch.optim.Optimizer, run: RunContext
+) -> tuple[Tensor, int | None]:
+    """Take one optimiser step on a sum of losses.
+
+    Returns:
+        The sum, still on its device, and the signal that asks for a stop; None for none.
+    """
     optimiser.zero_grad(set_to_none=True)
+    trained = [p for group in optimiser.param_groups for p in group["params"]]
     parts = []
     for loss in losses:
         torch.autograd.backward(loss)
         parts.append(loss.detach())
-    if max_grad_norm:
-        trained = [p for group in optimiser.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(trained, max_grad_norm)
+    own = torch.stack(parts).sum() if parts else torch.zeros((), device=trained[0].device)
+    total, signal = run.processes.add_gradients(trained, own, run.stop.number)
+    if run.training.max_grad_norm:
+        nn.utils.clip_grad_norm_(trained, run.training.max_grad_norm)
     optimiser.step()
-    return torch.stack(parts).sum()
+    return total, signal
 
 
 def _read(unread: list[Tensor], key: str, num_read: int, num_steps: int) -> list[float]:

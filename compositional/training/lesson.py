@@ -88,9 +88,10 @@ class Lesson:
         )
 
     def _losses_at(self, step: int) -> Iterator[Tensor]:
-        """Yield the parts of a step's loss, which add up to the mean over all target tokens.
+        """Yield this process's parts of a step's loss; all add up to the mean over target tokens.
 
-        A part is one pack of the step's new and replayed rows; the extra loss comes last.
+        A part is one pack of the step's new and replayed rows; the extra loss comes last, in the
+        first process.
         """
         replayed = self._replayed_rows(step)
         rows = [self.sequences[index] for index in self.steps[step]] + replayed
@@ -101,13 +102,15 @@ class Lesson:
         budget.replayed_rows += len(replayed)
         budget.input_tokens += num_targets + sum(len(row.prompt) for row in rows)
         budget.target_tokens += num_targets
+        together = self.run.processes
+        own = [rows[n] for n in together.share([len(r.prompt) + len(r.target) for r in rows])]
         if self.prompts is None:
-            packs = logits_by_pack(self.model, rows)
+            packs = logits_by_pack(self.model, own)
         else:
-            packs = self.prompts.logits_by_pack(rows)
-        for logits, targets in packs:
+            packs = self.prompts.logits_by_pack(own)
+        for logits, targets in packs if own else ():
             yield functional.cross_entropy(logits.float(), targets, reduction="sum") / num_targets
-        if self.extra_loss is not None:
+        if self.extra_loss is not None and together.is_first:
             yield self.extra_loss(step)
 
     def _replayed_rows(self, step: int) -> list[TokenSequence]:

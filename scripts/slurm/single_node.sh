@@ -56,7 +56,7 @@ SlurmctldLogFile=$FOLDER/slurmctld.log
 SlurmdLogFile=$FOLDER/slurmd.log
 StateSaveLocation=$FOLDER/state
 SlurmdSpoolDir=$FOLDER/spool
-NodeName=$NODE NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
+NodeName=$NODE NodeAddr=127.0.0.1 CPUs=$(env -u OMP_NUM_THREADS nproc) State=UNKNOWN
 PartitionName=all Nodes=$NODE Default=YES MaxTime=INFINITE State=UP
 EOF
 }

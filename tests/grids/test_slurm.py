@@ -1,13 +1,7 @@
 """Job arrays on a real Slurm of this machine, and the lines where there is none or it refuses."""
 
 import json
-import os
-import shutil
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,36 +9,13 @@ import pytest
 from compositional.cli.main import main
 from compositional.files import read_json
 from compositional.grids.slurm import requeue_this_job
+from tests.grids.slurm_toy import asked, restarts, wait_until
 from tests.runs_toy import error_line, toy_settings, tree
 
-SCRIPT = Path("scripts/slurm/single_node.sh").resolve()
-NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
-HAS_SLURM = all(shutil.which(name) for name in NEEDED) and os.geteuid() == 0
 RUNS = {
     "lora": {"method": {"name": "lora", "adapter": {"rank": 2, "dropout": 0.1}}},
     "rows": {"method": {"name": "memory_tokens", "adapter": {"rank": 2}}},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a Slurm that runs for this module's tests."""
-    if not HAS_SLURM:
-        pytest.skip("Slurm is missing, or this is not root: apt-get install slurm-wlm munge")
-    folder = tmp_path_factory.mktemp("slurm")
-    ports = {"SLURMCTLD_PORT": str(free_port()), "SLURMD_PORT": str(free_port())}
-    command = ["bash", str(SCRIPT)]
-    subprocess.run([*command, "start", str(folder)], env={**os.environ, **ports}, check=True)
-    try:
-        yield {"SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
-    finally:
-        subprocess.run([*command, "stop", str(folder)], check=True)
 
 
 def write_grid(folder: Path, model: Path) -> Path:
@@ -65,19 +36,6 @@ def grid_in(folder: Path, slurm: dict[str, str], model: Path, monkeypatch) -> Pa
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
     return write_grid(folder, model)
-
-
-def asked(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def wait_until(what: str, is_so, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"never: {what}\n{asked('squeue')}"
-        time.sleep(0.05)
 
 
 @pytest.mark.timeout(400)
@@ -109,15 +67,6 @@ def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
             assert found[file] == expected[file], f"{name}/{file}"
     assert main(["grid", str(path), "--launcher", "slurm"]) == 0
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
-
-
-def fact(job: str, name: str) -> str:
-    words = asked("scontrol", "show", "job", job).split()
-    return next(word for word in words if word.startswith(f"{name}=")).partition("=")[2]
-
-
-def restarts(job: str) -> int:
-    return int(fact(job, "Restarts"))
 
 
 def send_usr1(task: str) -> None:
@@ -171,13 +120,13 @@ def test_the_limit_of_requeues_is_one_line_and_the_state_is_kept(
     job, state = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--max_requeues=0")
     send_usr1(f"{job}_0")
     log = tmp_path / f"slurm-{job}_0.log"
-    wait_until("it says so", lambda: "the limit of --max_requeues" in log.read_text())
+    wait_until("it says so", lambda: "the limit that was set" in log.read_text())
     asked("scancel", job)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
     assert state.exists()
     lines = [line for line in log.read_text().splitlines() if line.startswith("error: job")]
     assert lines == [
-        f"error: job {job}_0 was requeued 0 times, the limit of --max_requeues: its state is "
+        f"error: job {job}_0 was requeued 0 times, the limit that was set: its state is "
         "kept, submit it again to go on"
     ]
 

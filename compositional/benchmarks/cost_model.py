@@ -1,0 +1,157 @@
+"""What a sequence of rounds costs: a model fitted on measured runs, checked on one it has not seen.
+
+    seconds = start + a x tokens trained on + b x answers + c x tokens answered
+
+`a`, `b` and `c` come from the timings of lessons and rows of small runs, `start` is what is left of
+their time. The number of answers grows with the square of the rounds, since all past rounds are
+asked after each: r rounds with n test examples ask n r (r + 1) / 2 times.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.optimize import nnls
+
+from compositional.config import RunConfig, resolve
+from compositional.files import read_json
+from compositional.models.loading import ModelConfig
+from compositional.runner import run
+
+TOOLS_A_ROUND = 3
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One run, as its files tell it.
+
+    Attributes:
+        num_rounds: Rounds.
+        seconds: Of the whole run.
+        seconds_learning: Of its lessons.
+        trained_tokens: Tokens of all rows that it saw, prompt and target.
+        rows: Of each row of the matrix the seconds, the answers and their tokens.
+    """
+
+    num_rounds: int
+    seconds: float
+    seconds_learning: float
+    trained_tokens: int
+    rows: list[tuple[float, int, int]]
+
+    @property
+    def num_answers(self) -> int:
+        """Answers in all."""
+        return sum(answers for _, answers, _ in self.rows)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Their tokens in all."""
+        return sum(tokens for _, _, tokens in self.rows)
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Seconds that a run takes.
+
+    Attributes:
+        start: Of any run.
+        trained_token: Of a token that is trained on.
+        answer: Of an answer, its tokens apart: the prompt, scoring, files.
+        answer_token: Of a token of an answer.
+        tokens_an_answer: Mean length of the answers that it was fitted on.
+    """
+
+    start: float
+    trained_token: float
+    answer: float
+    answer_token: float
+    tokens_an_answer: float
+
+    def seconds(self, trained_tokens: float, num_answers: float) -> float:
+        """Return the time of a run that is not made yet."""
+        an_answer = self.answer + self.answer_token * self.tokens_an_answer
+        return self.start + self.trained_token * trained_tokens + an_answer * num_answers
+
+
+def fit(runs: Sequence[MeasuredRun]) -> CostModel:
+    """Fit the model on runs, one or more; no cost is negative (Lawson and Hanson 1974)."""
+    rows = np.array([row for measured in runs for row in measured.rows], dtype=float)
+    answer, answer_token = nnls(rows[:, 1:], rows[:, 0])[0]
+    learning = sum(measured.seconds_learning for measured in runs)
+    start = np.mean(
+        [m.seconds - m.seconds_learning - sum(seconds for seconds, _, _ in m.rows) for m in runs]
+    )
+    return CostModel(
+        start=float(start),
+        trained_token=learning / sum(measured.trained_tokens for measured in runs),
+        answer=float(answer),
+        answer_token=float(answer_token),
+        tokens_an_answer=float(rows[:, 2].sum() / rows[:, 1].sum()),
+    )
+
+
+def num_answers(num_rounds: int, num_tests: int) -> int:
+    """Return how many answers a sequence asks for, all past rounds after each, no row 0."""
+    return num_tests * num_rounds * (num_rounds + 1) // 2
+
+
+def measure(model: ModelConfig, source: str, num_rounds: int, num_tests: int) -> MeasuredRun:
+    """Run memory tokens over some rounds of a source, in a folder that is thrown away."""
+    with TemporaryDirectory() as name:
+        config = _config(Path(name), model, source, num_rounds, num_tests)
+        started = time.monotonic()
+        results = run(config, progress=False)
+        seconds = time.monotonic() - started
+        timings = results.folder / "timings"
+        lessons = [read_json(path)["seconds"] for path in timings.glob("lesson_*.json")]
+        rows = []
+        for row in range(1, num_rounds + 1):
+            cells = [read_json(path) for path in timings.glob(f"row{row}_*.json")]
+            rows.append(
+                (
+                    float(sum(cell["seconds"] for cell in cells)),
+                    int(sum(cell["num_examples"] for cell in cells)),
+                    int(sum(cell["num_tokens"] for cell in cells)),
+                )
+            )
+        tokens = results.result()["budget"]["input_tokens"]
+        return MeasuredRun(num_rounds, seconds, sum(lessons), tokens, rows)
+
+
+def _config(
+    folder: Path, model: ModelConfig, source: str, num_rounds: int, num_tests: int
+) -> RunConfig:
+    starts = range(1, num_rounds * TOOLS_A_ROUND, TOOLS_A_ROUND)
+    return resolve(
+        {
+            "experiment": "scale",
+            "run": "small",
+            "model": {"name": model.name, "device": model.device},
+            "data": {
+                "source": source,
+                "data_dir": str(folder / "data"),
+                "training_rounds": ",".join(f"{n}-{n + TOOLS_A_ROUND - 1}:1" for n in starts),
+                "samples_per_tool": 8,
+                "train_size": 24,
+                "test_size": num_tests,
+                "train_max_function_calls": 1,
+                "test_max_function_calls": 1,
+                "num_mixed": 0,
+            },
+            "evaluation": {
+                "max_new_tokens": 64,
+                "drift": False,
+                "next_round": False,
+                "first_row": False,
+            },
+            "output": {
+                "results_dir": str(folder / "results"),
+                "checkpoint_dir": str(folder / "checkpoints"),
+            },
+            "method": {"name": "memory_tokens", "adaptation": "none"},
+        }
+    )

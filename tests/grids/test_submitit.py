@@ -1,0 +1,62 @@
+"""submitit's own executor of local processes runs points of a grid, and requeues them."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from compositional.cli.main import main
+from compositional.errors import ConfigError
+from compositional.grids.command import GridCommand
+from compositional.grids.submitit_launcher import FOLDER, minutes_of, submit_grid
+from tests.grids.slurm_toy import wait_until
+from tests.grids.test_slurm import write_grid
+from tests.runs_toy import tree
+
+
+@pytest.mark.timeout(240)
+def test_a_job_that_is_preempted_goes_on_and_equals_one_that_ran_here(
+    tmp_path, toy_model_folder, monkeypatch
+) -> None:
+    path = write_grid(tmp_path, toy_model_folder)
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    monkeypatch.chdir(tmp_path)
+    (job,) = submit_grid(GridCommand(path), [0], threads=1, cluster="local")
+    state = tmp_path / "checkpoints" / "e" / "lora_seed1" / "training.safetensors"
+    wait_until("it learns", state.exists)
+    children = Path(f"/proc/{job.job_id}/task/{job.job_id}/children").read_text().split()
+    for child in children:  # the job itself, below submitit's controller
+        os.kill(int(child), signal.SIGUSR2)
+    results = tmp_path / "results" / "e" / "lora_seed1"
+    assert Path(job.result()) == results
+    assert "Requeued job" in job.stdout()
+    assert (tmp_path / "results" / "e" / FOLDER).is_dir()
+    here = ["--output.results_dir", str(tmp_path / "here")]
+    states = ["--output.checkpoint_dir", str(tmp_path / "states")]
+    assert main(["grid", str(path), "--task", "0", *here, *states]) == 0
+    found, expected = tree(results), tree(tmp_path / "here" / "e" / "lora_seed1")
+    assert list(found) == list(expected)
+    for file in set(expected) - {"config.yaml"}:
+        assert found[file] == expected[file], file
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("90", 90),
+        ("1:30", 2),
+        ("02:00:00", 120),
+        ("1-12", 2160),
+        ("1-0:30", 1470),
+        ("0-01:00:01", 61),
+    ],
+)
+def test_limits_are_read_as_sbatch_reads_them(text, minutes) -> None:
+    assert minutes_of(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "two hours", "1:2:3:4", "-5"])
+def test_what_is_no_limit_is_one_line(text) -> None:
+    with pytest.raises(ConfigError, match="it must be such as 90"):
+        minutes_of(text)
