@@ -18,6 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from compositional.config import RunConfig, resolve
 from compositional.files import read_json
 from compositional.models.loading import ModelConfig, load_model
+from compositional.models.quiet import quiet_transformers
 from compositional.runner import run
 
 ROWS_A_TOOL = 4
@@ -123,7 +124,8 @@ def _save_tiny(model: ModelConfig, folder: Path) -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    with quiet_transformers():
+        LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -131,7 +131,8 @@ class MemoryTokens:
             skills.append(Skill(END_OF_CALL, "end of the call", {}))
         rng = run.streams.generator("orthogonal rows", key)
         self.rows.begin(names, initial_rows(self.config.init, self.model, skills, rng))
-        sequences = [row_sequence(self.model, e, self._row_ids()) for e in round_.train]
+        ids = self._row_ids()
+        sequences = [row_sequence(self.model, example, ids) for example in round_.train]
         groups = [ParameterGroup(self.rows.named_current(), self.config.lr)]
         if adapts:
             is_new = not self.lora.attached
@@ -191,7 +192,8 @@ class MemoryTokens:
         prompts = [self.model.chat.prompt_ids(example.query) for example in examples]
         forced = None
         if self.config.use_ground_truth_tools:
-            forced = [expected_rows(example, self._row_ids()) for example in examples]
+            ids = self._row_ids()
+            forced = [expected_rows(example, ids) for example in examples]
         answers = generate(self.model, prompts, run, "answers", forced)
         return [read_answer(self.model, self.rows.names, answer) for answer in answers]
 

@@ -1,5 +1,7 @@
+import numpy as np
+
 from compositional.tasks.cleaning import clean, name_twins
-from compositional.tasks.rows import Row, RowCall
+from compositional.tasks.rows import Row, RowCall, name_words
 from tests.tasks.toy_rows import row
 
 
@@ -50,3 +52,22 @@ def test_names_are_twins_where_half_of_the_words_or_more_are_shared() -> None:
         ("getWeatherNow", "get_weather"),
     }
     assert name_twins(["a_b"], ["a_c"]) == frozenset()  # one of three
+
+
+def test_twins_are_those_of_every_pair_compared() -> None:
+    generator = np.random.default_rng(1)
+    vocabulary = ["get", "set", "alpha", "bravo", "charlie", "weather", "info"]
+
+    def drawn() -> str:
+        return "_".join(generator.choice(vocabulary, size=generator.integers(1, 5)))
+
+    for _ in range(60):
+        others = sorted({drawn() for _ in range(20)})
+        names = others[: generator.integers(0, len(others))]
+        words = {name: set(name_words(name)) for name in others}
+        assert name_twins(names, others) == {
+            (min(one, other), max(one, other))
+            for one in names
+            for other in others
+            if one != other and 2 * len(words[one] & words[other]) >= len(words[one] | words[other])
+        }
