@@ -216,4 +216,4 @@ def _hours_table(kept: dict[str, Any]) -> Table:
 
 
 def _h(hours: float) -> str:
-    return f"{hours:.2f}" if hours < 10 else f"{hours:.0f}"
+    return f"{hours:.2g}" if hours < 10 else f"{hours:.0f}"
