@@ -137,6 +137,11 @@ class RunConfig:
         """The folder of the run's results."""
         return self.output.results_dir / self.experiment / self.run
 
+    @property
+    def states_folder(self) -> Path:
+        """The folder of the run's states."""
+        return self.output.checkpoint_dir / self.experiment / self.run
+
     def essentials(self) -> dict[str, Any]:
         """Return the settings that results depend on, files without their folders."""
         plain = without_folders(self.settings())

@@ -15,7 +15,7 @@ def print_demo(config: RunConfig, count: int) -> None:
         config: The config of a finished run.
         count: Examples a round.
     """
-    folder = RunFolder(config.output.results_dir / config.experiment / config.run)
+    folder = RunFolder(config.results_folder)
     benchmark = prepare(config.data, config.seed)
     last = len(benchmark.rounds)
     for column in columns_of(benchmark, config.evaluation):

@@ -146,7 +146,7 @@ def find_finished(config: RunConfig) -> RunFolder | None:
 def _remove_leftovers(folder: RunFolder) -> None:
     """Remove the states of a finished run that was killed before it could do so."""
     written = resolve(read_experiment(folder.folder / "config.yaml"))
-    states = written.output.checkpoint_dir / written.experiment / written.run
+    states = written.states_folder
     checkpoints = Checkpoints(states, written.output.save_checkpoints)
     if checkpoints.exist():
         with hold(states):

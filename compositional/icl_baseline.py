@@ -76,7 +76,7 @@ def icl_baseline(flags: IclBaselineFlags) -> int:
 
         if not processes().is_first:
             return code
-        folder = RunFolder(config.output.results_dir / config.experiment / config.run)
+        folder = RunFolder(config.results_folder)
         folder.export(flags.output)
     return code
 

@@ -39,18 +39,17 @@ def in_own_folders(
 
 def _copied(config: RunConfig, folder: Path) -> RunConfig:
     """Copy what stands of a run; return its config with the copies for folders."""
-    output = config.output
-    own = replace(
-        output,
+    output = replace(
+        config.output,
         results_dir=folder / "results",
         checkpoint_dir=folder / "checkpoints",
         tracker="none",
     )
+    own = replace(config, output=output)
     for source, target in (
-        (output.results_dir, own.results_dir),
-        (output.checkpoint_dir, own.checkpoint_dir),
+        (config.results_folder, own.results_folder),
+        (config.states_folder, own.states_folder),
     ):
-        place = Path(config.experiment) / config.run
-        if (source / place).exists():
-            shutil.copytree(source / place, target / place, dirs_exist_ok=True)
-    return replace(config, output=own)
+        if source.exists():
+            shutil.copytree(source, target)
+    return own

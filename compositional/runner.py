@@ -119,11 +119,10 @@ def check_can_start(config: RunConfig, *, resume: bool = False) -> None:
 @contextmanager
 def _held(config: RunConfig) -> Iterator[tuple[RunFolder, Checkpoints]]:
     """Hold the folders of a run's results and states for this process."""
-    output = config.output
     folder = RunFolder(config.results_folder)
-    states = output.checkpoint_dir / config.experiment / config.run
+    states = config.states_folder
     with hold(folder.folder), hold(states):
-        yield folder, Checkpoints(states, output.save_checkpoints)
+        yield folder, Checkpoints(states, config.output.save_checkpoints)
 
 
 def _check_free(

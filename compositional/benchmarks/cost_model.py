@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.optimize import nnls
 
-from compositional.config import RunConfig, resolve
+from compositional.benchmarks.throwaway import throwaway_config
 from compositional.files import read_json
 from compositional.models.loading import ModelConfig
 from compositional.runner import run
@@ -102,7 +102,22 @@ def num_answers(num_rounds: int, num_tests: int) -> int:
 def measure(model: ModelConfig, source: str, num_rounds: int, num_tests: int) -> MeasuredRun:
     """Run memory tokens over some rounds of a source, in a folder that is thrown away."""
     with TemporaryDirectory() as name:
-        config = _config(Path(name), model, source, num_rounds, num_tests)
+        config = throwaway_config(
+            Path(name),
+            source,
+            num_rounds,
+            TOOLS_A_ROUND,
+            model={"name": model.name, "device": model.device},
+            data={
+                "samples_per_tool": 8,
+                "train_size": 24,
+                "test_size": num_tests,
+                "train_max_function_calls": 1,
+                "num_mixed": 0,
+            },
+            evaluation={"max_new_tokens": 64, "next_round": False, "first_row": False},
+            method={"name": "memory_tokens", "adaptation": "none"},
+        )
         started = time.monotonic()
         results = run(config, progress=False)
         seconds = time.monotonic() - started
@@ -120,38 +135,3 @@ def measure(model: ModelConfig, source: str, num_rounds: int, num_tests: int) ->
             )
         tokens = results.result()["budget"]["input_tokens"]
         return MeasuredRun(num_rounds, seconds, sum(lessons), tokens, rows)
-
-
-def _config(
-    folder: Path, model: ModelConfig, source: str, num_rounds: int, num_tests: int
-) -> RunConfig:
-    starts = range(1, num_rounds * TOOLS_A_ROUND, TOOLS_A_ROUND)
-    return resolve(
-        {
-            "experiment": "scale",
-            "run": "small",
-            "model": {"name": model.name, "device": model.device},
-            "data": {
-                "source": source,
-                "data_dir": str(folder / "data"),
-                "training_rounds": ",".join(f"{n}-{n + TOOLS_A_ROUND - 1}:1" for n in starts),
-                "samples_per_tool": 8,
-                "train_size": 24,
-                "test_size": num_tests,
-                "train_max_function_calls": 1,
-                "test_max_function_calls": 1,
-                "num_mixed": 0,
-            },
-            "evaluation": {
-                "max_new_tokens": 64,
-                "drift": False,
-                "next_round": False,
-                "first_row": False,
-            },
-            "output": {
-                "results_dir": str(folder / "results"),
-                "checkpoint_dir": str(folder / "checkpoints"),
-            },
-            "method": {"name": "memory_tokens", "adaptation": "none"},
-        }
-    )

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import torch
 
 from compositional.benchmarks.bench import Bench
+from compositional.benchmarks.throwaway import throwaway_config
 from compositional.benchmarks.timing import Timing, alternate
 from compositional.benchmarks.training import OwnTraining
 from compositional.benchmarks.work import Work, rows_for_memory_tokens
-from compositional.config import resolve
 from compositional.models.loading import load_model
 from compositional.runner import run
 from compositional.training.batching import TokenSequence
@@ -96,28 +96,15 @@ def runs_by_rounds(bench: Bench) -> Curve:
     """Time whole runs over more and more rounds, all past rounds asked after each."""
     seconds: dict[int, Timing] = {}
     for num_rounds in (2, 5, 10):
-        rounds = ",".join(f"{2 * n + 1}-{2 * n + 2}:1" for n in range(num_rounds))
         with TemporaryDirectory() as folder:
-            config = resolve(
-                {
-                    "experiment": "speed",
-                    "model": {"name": bench.config.model.name},
-                    "data": {
-                        "source": str(bench.path("hwu64")),
-                        "data_dir": str(Path(folder) / "data"),
-                        "training_rounds": rounds,
-                        "samples_per_tool": 4,
-                        "train_size": 8,
-                        "test_size": 4,
-                        "test_max_function_calls": 1,
-                    },
-                    "evaluation": {"drift": False, "max_new_tokens": 48},
-                    "output": {
-                        "results_dir": str(Path(folder) / "results"),
-                        "checkpoint_dir": str(Path(folder) / "checkpoints"),
-                    },
-                    "method": {"name": "memory_tokens"},
-                }
+            config = throwaway_config(
+                Path(folder),
+                bench.path("hwu64"),
+                num_rounds,
+                2,
+                model={"name": bench.config.model.name},
+                data={"samples_per_tool": 4, "train_size": 8, "test_size": 4},
+                evaluation={"max_new_tokens": 48},
             )
             started = time.perf_counter()
             run(config, progress=False)

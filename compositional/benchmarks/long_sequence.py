@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from compositional.config import RunConfig, resolve
+from compositional.benchmarks.throwaway import throwaway_config
 from compositional.files import read_json
 from compositional.models.loading import ModelConfig, load_model
 from compositional.models.quiet import quiet_transformers
@@ -83,12 +83,28 @@ def long_sequence(
         num_tools = num_rounds * tools_a_round
         with source.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in made_up_rows(num_tools))
-        config = _config(folder, source, num_rounds, tools_a_round, num_tests)
+        config = throwaway_config(
+            folder,
+            source,
+            num_rounds,
+            tools_a_round,
+            model={"name": str(folder / "model"), "device": "cpu"},
+            data={
+                "samples_per_tool": 1,
+                "train_size": tools_a_round,
+                "test_size": num_tests,
+                "train_max_function_calls": 1,
+                "num_mixed": 0,
+            },
+            training={"batch_size": 16},
+            evaluation={"max_new_tokens": 4, "batch_size": 64, "next_round": False},
+            output={"save_checkpoints": True},
+            method={"name": "memory_tokens", "adaptation": "none"},
+        )
         started = time.monotonic()
         results = run(config, progress=False).folder
         seconds = time.monotonic() - started
-        states = config.output.checkpoint_dir / config.experiment / config.run
-        rounds = [_cost(results, states, index) for index in range(1, num_rounds + 1)]
+        rounds = [_cost(results, config.states_folder, index) for index in range(1, num_rounds + 1)]
         return LongSequence(num_tools, seconds, rounds)
 
 
@@ -127,43 +143,6 @@ def _save_tiny(model: ModelConfig, folder: Path) -> None:
     with quiet_transformers():
         LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-def _config(
-    folder: Path, source: Path, num_rounds: int, tools_a_round: int, num_tests: int
-) -> RunConfig:
-    starts = range(1, num_rounds * tools_a_round, tools_a_round)
-    return resolve(
-        {
-            "experiment": "scale",
-            "run": "long",
-            "model": {"name": str(folder / "model"), "device": "cpu"},
-            "data": {
-                "source": str(source),
-                "data_dir": str(folder / "data"),
-                "training_rounds": ",".join(f"{n}-{n + tools_a_round - 1}:1" for n in starts),
-                "samples_per_tool": 1,
-                "train_size": tools_a_round,
-                "test_size": num_tests,
-                "train_max_function_calls": 1,
-                "test_max_function_calls": 1,
-                "num_mixed": 0,
-            },
-            "training": {"batch_size": 16},
-            "evaluation": {
-                "max_new_tokens": 4,
-                "batch_size": 64,
-                "drift": False,
-                "next_round": False,
-            },
-            "output": {
-                "results_dir": str(folder / "results"),
-                "checkpoint_dir": str(folder / "checkpoints"),
-                "save_checkpoints": True,
-            },
-            "method": {"name": "memory_tokens", "adaptation": "none"},
-        }
-    )
 
 
 def _cost(results: Path, states: Path, index: int) -> RoundCost:

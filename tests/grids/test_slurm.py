@@ -10,7 +10,7 @@ from compositional.cli.main import main
 from compositional.files import read_json
 from compositional.grids.slurm import requeue_this_job
 from tests.grids.slurm_toy import asked, restarts, wait_until
-from tests.runs_toy import error_line, toy_settings, tree
+from tests.runs_toy import assert_same_tree, error_line, toy_settings
 
 RUNS = {
     "lora": {"method": {"name": "lora", "adapter": {"rank": 2, "dropout": 0.1}}},
@@ -61,10 +61,7 @@ def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
     here = ["--output.results_dir", "here", "--output.checkpoint_dir", "states"]
     assert main(["grid", str(path), "--workers", "2", *here]) == 0
     for name in names:
-        found, expected = tree(results / name), tree(tmp_path / "here" / "e" / name)
-        assert list(found) == list(expected)
-        for file in set(expected) - {"config.yaml"}:
-            assert found[file] == expected[file], f"{name}/{file}"
+        assert_same_tree(results / name, tmp_path / "here" / "e" / name)
     assert main(["grid", str(path), "--launcher", "slurm"]) == 0
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
 

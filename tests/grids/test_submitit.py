@@ -12,7 +12,7 @@ from compositional.grids.command import GridCommand
 from compositional.grids.submitit_launcher import FOLDER, minutes_of, submit_grid
 from tests.grids.slurm_toy import wait_until
 from tests.grids.test_slurm import write_grid
-from tests.runs_toy import tree
+from tests.runs_toy import assert_same_tree
 
 
 @pytest.mark.timeout(240)
@@ -35,10 +35,7 @@ def test_a_job_that_is_preempted_goes_on_and_equals_one_that_ran_here(
     here = ["--output.results_dir", str(tmp_path / "here")]
     states = ["--output.checkpoint_dir", str(tmp_path / "states")]
     assert main(["grid", str(path), "--task", "0", *here, *states]) == 0
-    found, expected = tree(results), tree(tmp_path / "here" / "e" / "lora_seed1")
-    assert list(found) == list(expected)
-    for file in set(expected) - {"config.yaml"}:
-        assert found[file] == expected[file], file
+    assert_same_tree(results, tmp_path / "here" / "e" / "lora_seed1")
 
 
 @pytest.mark.parametrize(
