@@ -57,3 +57,13 @@ def fact(job: str, name: str) -> str:
 
 def restarts(job: str) -> int:
     return int(fact(job, "Restarts"))
+
+
+def send_usr1(job: str, *options: str) -> None:
+    """Send a job what Slurm's `--signal` sends before its limit, once.
+
+    Some versions of scancel say that the job cannot be altered though it got the signal, and send
+    it again five seconds later: it is ended before that.
+    """
+    command = ["timeout", "3", "scancel", "--signal=USR1", *options, job]
+    subprocess.run(command, check=False)

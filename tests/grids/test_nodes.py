@@ -1,14 +1,13 @@
 """One run by several tasks of a real Slurm job, stopped together and requeued."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from compositional.experiment import run_experiment
 from compositional.files import read_json
-from tests.grids.slurm_toy import asked, restarts, wait_until
+from tests.grids.slurm_toy import asked, restarts, send_usr1, wait_until
 from tests.runs_toy import toy_settings, tree
 
 LESSON = "lesson_tools1-2.json"
@@ -35,8 +34,8 @@ def test_two_tasks_are_stopped_together_and_requeued(
     log = tmp_path / f"slurm-{job}.log"
     state = tmp_path / "checkpoints" / "e" / "r" / "training.safetensors"
     wait_until("it learns", state.exists)
-    subprocess.run(["scancel", "--signal=USR1", job], check=False)
-    wait_until("it is requeued", lambda: restarts(job) == 1)
+    send_usr1(job)
+    wait_until("it is requeued", lambda: restarts(job) >= 1)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
     results = tmp_path / "results" / "e" / "r"
     assert read_json(results / "result.json")["status"] == "finished", log.read_text()

@@ -1,7 +1,6 @@
 """Job arrays on a real Slurm of this machine, and the lines where there is none or it refuses."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from compositional.cli.main import main
 from compositional.files import read_json
 from compositional.grids.slurm import requeue_this_job
-from tests.grids.slurm_toy import asked, restarts, wait_until
+from tests.grids.slurm_toy import asked, restarts, send_usr1, wait_until
 from tests.runs_toy import assert_same_tree, error_line, toy_settings
 
 RUNS = {
@@ -23,7 +22,7 @@ def write_grid(folder: Path, model: Path) -> Path:
     for key in ("run", "method", "seed"):
         del settings[key]
     del settings["data"]["data_dir"]
-    settings["data"] |= {"source": str(folder / "toy.jsonl"), "training_rounds": "1-2:90,3-4:90"}
+    settings["data"] |= {"source": str(folder / "toy.jsonl"), "training_rounds": "1-2:40,3-4:40"}
     settings["training"] = {"checkpoint_seconds": 0.0}
     path = folder / "g.yaml"
     path.write_text(json.dumps({**settings, "runs": RUNS, "grid": {"seeds": [1, 2]}}))
@@ -66,18 +65,13 @@ def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
 
 
-def send_usr1(task: str) -> None:
-    """Send what `--signal=B:USR1@120` sends; its exit code says nothing on some versions."""
-    subprocess.run(["scancel", "--signal=USR1", "--batch", task], check=False)
-
-
 @pytest.mark.timeout(300)
 def test_before_its_limit_a_task_saves_and_asks_to_be_requeued(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
     job, _ = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys)
-    send_usr1(f"{job}_0")
-    wait_until("it is requeued", lambda: restarts(f"{job}_0") == 1)
+    send_usr1(f"{job}_0", "--batch")
+    wait_until("it is requeued", lambda: restarts(f"{job}_0") >= 1)
     asked("scancel", job)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
     (log,) = tmp_path.glob("slurm-*_0.log")
@@ -115,7 +109,7 @@ def test_the_limit_of_requeues_is_one_line_and_the_state_is_kept(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
     job, state = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--max_requeues=0")
-    send_usr1(f"{job}_0")
+    send_usr1(f"{job}_0", "--batch")
     log = tmp_path / f"slurm-{job}_0.log"
     wait_until("it says so", lambda: "the limit that was set" in log.read_text())
     asked("scancel", job)
