@@ -30,6 +30,9 @@ MEMORY_ROWS = (
 EPOCHS = 3
 SAME_LOSS = 1e-4
 TAUGHT_STEPS = 60
+# Fewer would show little of the slots' refill: most of them would be the last to end.
+NUM_ANSWERS = 80
+NUM_CONTINUOUS = 48
 GENERATE = "generate, padded batches in file order"
 CONTINUOUS = "generate_batch, transformers' continuous batching"
 
@@ -80,7 +83,7 @@ def _training_line(
 
 def evaluation(bench: Bench) -> list[Line]:
     """Answers of a model that has learned the round, beside padded batches in file order."""
-    benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, 48)
+    benchmark = bench.round("hwu64", "1-5:1", 4 * TAUGHT_STEPS, NUM_ANSWERS)
     model, plain = bench.fresh_model(), bench.plain_model()
     teach(model, rows_of_text(load_model(bench.config.model), "hwu64", benchmark).sequences)
     assert model.lora is not None
@@ -89,10 +92,11 @@ def evaluation(bench: Bench) -> list[Line]:
     settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
     what = "answers, hwu64, batch 16"
     padded = compare(model, plain, prompts, settings, bench.config.repeats)
+    some = prompts[:NUM_CONTINUOUS]
     continuous = compare(
         model,
         plain,
-        prompts,
+        some,
         settings,
         min(3, bench.config.repeats),
         other=lambda chosen: in_continuous_batches(plain, chosen, settings),
@@ -100,7 +104,7 @@ def evaluation(bench: Bench) -> list[Line]:
     )
     return [
         _decoding_line(bench, what, GENERATE, padded, 2.0, prompts, 16),
-        _decoding_line(bench, what, CONTINUOUS, continuous, None, prompts, 16),
+        _decoding_line(bench, what, CONTINUOUS, continuous, None, some, 16),
     ]
 
 
