@@ -20,7 +20,7 @@ from compositional.files import canonical_json, sha256_text
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.registry import METHODS
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from compositional.portable import without_folders
 from compositional.settings import EvaluationConfig, TrainingConfig
 from compositional.tasks.data_config import DataConfig
@@ -123,7 +123,8 @@ class RunConfig:
     def sha256(self) -> str:
         """Return the hash of all that results depend on.
 
-        Cosmetic fields do not count, nor does where files stand or when states are saved.
+        Cosmetic fields do not count, nor does where files stand, when states are saved, or over how
+        many processes the backbone is spread.
         """
         return sha256_text(canonical_json(self.essentials()))
 
@@ -147,7 +148,7 @@ class RunConfig:
         plain = without_folders(self.settings())
         for key in COSMETIC:
             del plain[key]
-        del plain["training"]["checkpoint_seconds"]
+        del plain["training"]["checkpoint_seconds"], plain["model"]["shards"]
         return plain
 
 

@@ -75,7 +75,8 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
     Raises:
         CompositionalError: If a run cannot start, or when all are through and some failed.
     """
-    together = join(configs[0].model.device)
+    model = configs[0].model
+    together = join(model.device, model.shards)
     with in_own_folders(configs, together) as own:
         _run_waiting(own, together, resume=resume, progress=progress and together.is_first)
 

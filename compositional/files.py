@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,12 +36,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block ends well.
 
     A reader sees the old file or the new one, never a part. The data is on the disk before the
-    name changes. Parallel writers of the same file do not disturb each other.
+    name changes. Parallel writers of the same file do not disturb each other, nor do those on other
+    machines.
 
     Raises:
         CompositionalError: If the folder or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

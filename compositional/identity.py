@@ -7,7 +7,7 @@ from typing import Any
 from compositional.config import RunConfig, read_experiment, resolve
 from compositional.errors import ConfigError, ResultsError
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import load_model
+from compositional.models.model_folder import model_folder, weights_sha256
 from compositional.run_files import FINISHED, RunFiles
 from compositional.tasks.benchmark import Benchmark, prepare
 
@@ -50,8 +50,10 @@ def is_finished_run_of(files: RunFiles, config: RunConfig) -> bool:
     identity = files.result()["identity"]
     if identity["data"] != prepare(config.data, config.seed).manifest_sha256:
         return False
-    is_local = Path(config.model.name).expanduser().exists()
-    return not is_local or identity["model"] == load_model(config.model).sha256
+    if not Path(config.model.name).expanduser().exists():
+        return True
+    digest = weights_sha256(model_folder(config.model), config.model.name)
+    return bool(identity["model"] == digest)
 
 
 def _written(files: RunFiles) -> RunConfig | None:

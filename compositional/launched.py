@@ -1,8 +1,12 @@
 """How many processes were started together; this module imports nothing of what they need."""
 
 import os
+from datetime import timedelta
 
 from compositional.errors import ConfigError
+
+# One process may wait for another's answers for long.
+PATIENCE = timedelta(hours=24)
 
 
 def launched_processes() -> int:

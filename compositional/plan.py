@@ -24,6 +24,7 @@ from compositional.models.language_model import LanguageModel
 from compositional.rounds import lessons
 from compositional.run_context import RunContext
 from compositional.runner import Prepared, prepare_run
+from compositional.shards import check_whole
 from compositional.streams import Streams
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.resolving import data_folder
@@ -53,6 +54,8 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
     rates: Rates | None = None
     total = 0.0
     data: set[str] = set()
+    for config in configs:
+        check_whole(config.model.shards, "a plan")
     with TemporaryDirectory() as folder:
         for config in configs:
             prepared = prepare_run(without_traces(config, Path(folder)))

@@ -181,7 +181,7 @@ def _teach(
         answers=AnswerStore((folder.folder.parent if shares else checkpoints.folder) / ".answers"),
         progress=progress,
         stop=stop,
-        processes=processes(),
+        processes=processes(config.model.shards),
     )
     folder.tracker = build_tracker(config)
     failed = True

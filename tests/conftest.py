@@ -10,7 +10,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # some tests fork
 import pytest
 import transformers
 
-from compositional.models.loading import LoadedModel, ModelConfig, load_model
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 from tests.toy import toy_model
 
 transformers.utils.logging.disable_progress_bar()

@@ -5,7 +5,8 @@ from pathlib import Path
 from compositional.methods.memory_tokens import MemoryTokens, MemoryTokensConfig
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.run_context import RunContext
 from tests.rounds_toy import toy_benchmark, toy_context
 

@@ -1,11 +1,7 @@
 """Several processes compute what one does: shares, sums, and whole runs under accelerate."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,12 +12,8 @@ from torch import nn
 from compositional.experiment import run_experiment
 from compositional.files import read_json
 from compositional.processes import Processes, processes
-from tests.runs_toy import assert_same_tree, toy_settings, tree
-
-RUNS = {
-    "lora": {"method": {"name": "lora", "adapter": {"rank": 2}, "use_replay_buffer": True}},
-    "rows": {"method": {"name": "memory_tokens", "adapter": {"rank": 2}}},
-}
+from tests.processes_toy import RUNS, ended, launch, write_experiment
+from tests.runs_toy import assert_same_tree, tree
 
 
 def test_shares_are_of_the_work_not_of_the_count() -> None:
@@ -48,48 +40,6 @@ def test_alone_nothing_is_added_or_asked() -> None:
     assert parameter.grad is None
     assert Processes().exchange("x") == ["x"]
     assert processes() == Processes(1, 0)
-
-
-def launch(folder: Path, *command: str) -> "subprocess.Popen[str]":
-    """Start two processes on this machine, as a user does."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    launcher = [
-        *(
-            sys.executable,
-            "-m",
-            "accelerate.commands.launch",
-            "--multi_gpu",
-            "--num_processes",
-            "2",
-        ),
-        *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
-        *("--num_cpu_threads_per_process", "1", "--main_process_port", str(port)),
-    ]
-    return subprocess.Popen(
-        [*launcher, *command],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """Wait for the end; return the code, and what was printed."""
-    out, error = process.communicate(timeout=110)
-    return process.returncode, out, error
-
-
-def write_experiment(folder: Path, model: Path, **over: object) -> Path:
-    settings = toy_settings(folder, model, **over)
-    for key in ("run", "method"):
-        del settings[key]
-    path = folder / "e.yaml"
-    path.write_text(json.dumps({**settings, "runs": RUNS}))
-    return path
 
 
 # Sums over two processes round otherwise; bytes are compared of what holds no loss.

@@ -15,7 +15,8 @@ from transformers import (
     Qwen2Config,
 )
 
-from compositional.models.loading import LoadedModel, ModelConfig, load_model
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 
 Arch = Literal["llama", "gpt2", "qwen2", "gemma"]
 Template = Literal["chatml", "llama3", "gemma"]

@@ -11,7 +11,8 @@ from compositional.benchmarks.timing import Timing
 from compositional.benchmarks.work import one_round
 from compositional.errors import ConfigError, check_at_least
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.tasks.benchmark import Benchmark
 
 

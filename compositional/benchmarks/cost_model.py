@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 
 from compositional.benchmarks.throwaway import throwaway_config
 from compositional.files import read_json
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from compositional.runner import run
 
 TOOLS_A_ROUND = 3

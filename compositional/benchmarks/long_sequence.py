@@ -17,7 +17,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from compositional.benchmarks.throwaway import throwaway_config
 from compositional.files import read_json
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.models.quiet import quiet_transformers
 from compositional.runner import run
 

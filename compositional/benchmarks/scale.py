@@ -12,7 +12,7 @@ from compositional.benchmarks.long_sequence import LongSequence, long_sequence
 from compositional.benchmarks.machine import describe
 from compositional.benchmarks.roofline import Sizes
 from compositional.files import write_json, write_text
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from compositional.report.formats import Entry, Table, markdown
 
 FITTED_ON = (2, 3)

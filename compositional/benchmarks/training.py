@@ -17,7 +17,9 @@ from compositional.benchmarks.timing import Timing, alternate
 from compositional.benchmarks.work import SEED, Work
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import LoadedModel, ModelConfig, load_model, model_folder
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
+from compositional.models.model_folder import model_folder
 from compositional.run_context import RunContext
 from compositional.settings import TrainingConfig
 from compositional.streams import Streams

@@ -203,7 +203,7 @@ def speed(argv: Sequence[str]) -> int:
     """Time training and decoding beside what a user would take instead."""
     from compositional.benchmarks.bench import SpeedConfig
     from compositional.benchmarks.speed import TABLES, measure_speed
-    from compositional.models.loading import ModelConfig
+    from compositional.models.model_config import ModelConfig
 
     parser = Parser(prog="compositional speed", allow_abbrev=False, description=speed.__doc__)
     parser.add_argument("--hwu64", type=Path, help="rows of HWU64 (compositional convert hwu64)")
@@ -227,7 +227,7 @@ def speed(argv: Sequence[str]) -> int:
 def scale(argv: Sequence[str]) -> int:
     """Measure what rounds cost, and say what a hundred of them would."""
     from compositional.benchmarks.scale import measure_scale
-    from compositional.models.loading import ModelConfig
+    from compositional.models.model_config import ModelConfig
 
     parser = Parser(prog="compositional scale", allow_abbrev=False, description=scale.__doc__)
     parser.add_argument("--source", default="bfcl", help="rows of the cost model's runs")

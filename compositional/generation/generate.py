@@ -75,7 +75,9 @@ def _decode(
 
         def heed(num_complete: int) -> None:
             bar.update(num_complete)
-            run.stop.check()
+            signal = run.processes.heard(run.stop.number)
+            if signal is not None:
+                raise PreemptedError(signal)
 
         try:
             decoded = decode(model, chosen, run.evaluation, rows, heed)

@@ -55,6 +55,8 @@ class LoraConfig:
             check_at_least(name, getattr(self, name), 0)
         check_choice("between_rounds", self.between_rounds, BETWEEN_ROUNDS)
         exact_ratio(self.replay_ratio)
+        if self.between_rounds == "merge":
+            model.check_can_merge()
         for example in trained_or_asked(benchmark):
             row = text_sequence(model, example)
             model.check_fits(len(row.prompt), len(row.target), f"example {example.id}")

@@ -96,6 +96,8 @@ class MemoryTokensConfig:
                 f"a tool is named {END_OF_CALL!r}, as the row that ends calls is: rename the "
                 "tool, or leave end_of_call off"
             )
+        if self.adaptation != "none" and self.after_adaptation == "merge":
+            model.check_can_merge()
         method = MemoryTokens(self, model)
         end = [END_OF_CALL] if self.end_of_call else []
         for example in trained_or_asked(benchmark):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, GenerationConfig
 from transformers.cache_utils import DynamicLayer
 
-from compositional.errors import ModelError
+from compositional.errors import ConfigError, ModelError
 from compositional.models.adapters import LoraSettings, LoraStack
 from compositional.models.chat import ChatTemplate
 from compositional.models.loading import LoadedModel
@@ -42,10 +42,12 @@ class LanguageModel:
         self.sha256 = loaded.sha256
         self.window_tokens = min(loaded.window_tokens or UNLIMITED, max_length or UNLIMITED)
         self.device = loaded.device
+        self.is_sharded = loaded.is_sharded
         self.stop_ids = self._find_stop_ids()
         # A model's own settings, such as a repetition penalty, would bend greedy decoding.
         self.backbone.generation_config = GenerationConfig(eos_token_id=self.stop_ids)
         self.num_text_ids = int(self.embedding.shape[0])
+        # The first pass: buffers of shards that inference mode made could never be trained through.
         self.packs_sequences = packs_sequences(self.backbone, self.device)
         self.decodes_in_slots: bool | None = None  # not tried yet
         self.freezes_prompts: bool | None = None
@@ -83,6 +85,18 @@ class LanguageModel:
         self.rows = MemoryRows(int(self.embedding.shape[1]), decoupled, self.device)
         attach_rows(self.backbone, self.rows)
         return self.rows
+
+    def check_can_merge(self) -> None:
+        """Refuse to add an adapter into weights of which this process holds a part only.
+
+        Raises:
+            ConfigError: If the backbone is sharded.
+        """
+        if self.is_sharded:
+            raise ConfigError(
+                "a LoRA adapter cannot be merged into a backbone in shards: set model.shards 1, or "
+                "let the adapter be frozen or dropped"
+            )
 
     def add_lora(self, settings: LoraSettings) -> LoraStack:
         """Prepare the backbone for LoRA adapters; none is attached yet."""

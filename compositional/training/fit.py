@@ -81,7 +81,7 @@ def fit(
     saved_at = time.monotonic()
     with run.progress.bar(key, num_steps, initial=len(losses)) as bar:
         for step in range(len(losses), num_steps):
-            torch.manual_seed(run.streams.integer("dropout", key, step) + run.processes.index)
+            torch.manual_seed(run.streams.integer("dropout", key, step) + run.processes.place)
             factor = rate_factor(step, num_steps, run.training)
             for group, settings in zip(optimiser.param_groups, groups, strict=True):
                 group["lr"] = settings.lr * factor

@@ -3,7 +3,7 @@ from dataclasses import astuple
 import pytest
 
 from compositional.benchmarks.cost_model import CostModel, MeasuredRun, fit, measure, num_answers
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from tests.runs_toy import ROWS_PER_TOOL
 from tests.tasks.toy_rows import source_file
 

@@ -7,7 +7,7 @@ from compositional.benchmarks.long_sequence import long_sequence, made_up_rows
 from compositional.benchmarks.roofline import Sizes
 from compositional.benchmarks.scale import Accelerator, LongPlan, paper_hours
 from compositional.cli.main import main
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from tests.runs_toy import ROWS_PER_TOOL, error_line
 from tests.tasks.toy_rows import source_file
 

@@ -12,7 +12,7 @@ from compositional.benchmarks.speed import measure_speed
 from compositional.benchmarks.timing import Timing
 from compositional.cli.main import main
 from compositional.errors import ConfigError, DataError
-from compositional.models.loading import ModelConfig
+from compositional.models.model_config import ModelConfig
 from tests.tasks.toy_rows import source_file
 
 

@@ -9,7 +9,8 @@ from compositional.benchmarks.peers import Peers
 from compositional.benchmarks.training import race
 from compositional.benchmarks.work import Work, rows_for_memory_tokens
 from compositional.errors import CompositionalError
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from tests.rounds_toy import toy_benchmark
 
 

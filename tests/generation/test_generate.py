@@ -11,7 +11,8 @@ from compositional.generation.shared_prefix import shared_prefix
 from compositional.generation.uncached import greedy
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from tests.generation.toy_prompts import (
     ARCHS,
     LENGTHS,

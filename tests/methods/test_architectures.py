@@ -8,7 +8,8 @@ from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
 from compositional.methods.rehearsal import RehearsalSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.states import load_state, save_state
 from tests.methods_toy import SMALL
 from tests.rounds_toy import toy_benchmark, toy_context

@@ -8,7 +8,8 @@ from compositional.methods.rehearsal import RehearsalSettings
 from compositional.methods.row_text import END_OF_CALL, row_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Skill
 from tests.methods_toy import ROWS_ALONE

@@ -14,7 +14,8 @@ from compositional.methods.rehearsal import RehearsalSettings, RoutingMemory
 from compositional.methods.row_text import row_sequence
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.states import load_state, save_state
 from compositional.streams import Streams
 from compositional.tasks.types import Round

@@ -5,7 +5,8 @@ from torch import Tensor
 from compositional.errors import ConfigError
 from compositional.models.adapters import LoraSettings, LoraStack
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import LoadedModel, ModelConfig, load_model
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 from compositional.run_context import RunContext
 from compositional.settings import TrainingConfig
 from compositional.streams import Streams

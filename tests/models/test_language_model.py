@@ -6,7 +6,8 @@ import torch
 from compositional.errors import ModelError
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import LoadedModel, ModelConfig, load_model
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 from tests.toy import load_toy
 
 SMALL = LoraSettings(rank=2)

@@ -7,8 +7,9 @@ from peft.tuners.lora.layer import Linear as PeftLinear
 from torch import Tensor
 
 from compositional.models.adapters import LoraSettings, LoraStack
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
 from compositional.models.lora_linear import LoraLinear
+from compositional.models.model_config import ModelConfig
 
 SETTINGS = LoraSettings(rank=3, alpha=7.0)
 

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
 from compositional.models.memory_rows import MemoryRows
+from compositional.models.model_config import ModelConfig
 from compositional.run_context import RunContext
 from compositional.settings import TrainingConfig
 from compositional.streams import Streams

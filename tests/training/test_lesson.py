@@ -14,7 +14,8 @@ from compositional.errors import ConfigError
 from compositional.generation.generate import generate
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import ModelConfig, load_model
+from compositional.models.loading import load_model
+from compositional.models.model_config import ModelConfig
 from compositional.run_context import Progress, RunContext
 from compositional.settings import TrainingConfig
 from compositional.streams import Streams
