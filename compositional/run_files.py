@@ -1,5 +1,6 @@
 """What a run's folder of results holds, as reports and resumed runs read it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,16 @@ class RunFiles:
     def timings(self) -> dict[str, dict[str, Any]]:
         """Return the timings by file name."""
         return {p.stem: read_json(p) for p in sorted((self.folder / "timings").glob("*.json"))}
+
+
+def method_title(method: Mapping[str, Any]) -> str:
+    """Return a method's name, that of a bound with what it wraps: `oracle of lora`.
+
+    Args:
+        method: The section `method` of a run's settings.
+    """
+    names = []
+    while "of" in method:
+        names.append(str(method["name"]))
+        method = method["of"]
+    return " of ".join([*names, str(method["name"])])

@@ -11,9 +11,11 @@ from compositional.grids.local import Workers, outcome, task_command
 from compositional.grids.slurm import requeue_this_job, submit_array
 from compositional.grids.spec import read_grid
 from compositional.grids.tasks import pending, run_task
+from compositional.planned_runs import note_planned
 from compositional.preemption import PreemptedError
 from compositional.report import write_report
 from compositional.runner import check_can_start, prepare_run
+from compositional.shards import check_whole
 
 LAUNCHERS = ("local", "slurm", "submitit")
 
@@ -74,6 +76,8 @@ def run_grid(
     """
     spec = read_grid(command.file, command.experiment)
     runs = expand(spec, command.flags)
+    for grid_run in runs:
+        check_whole(grid_run.config.model.shards, "a run of a grid")
     if task is not None:
         return _run_task(runs, task, spec.threads, command)
     if dry_run:
@@ -96,6 +100,7 @@ def run_grid(
             at_once=command.workers,
             options=command.sbatch,
         )
+        note_planned([grid_run.config for grid_run in runs], anew=True)
         print(
             f"submitted {len(left)} of {len(runs)} runs as job array {job}; when they are through, "
             "this command shows the report"
@@ -104,6 +109,7 @@ def run_grid(
     from compositional.grids.submitit_launcher import submit_grid
 
     jobs = submit_grid(command, [grid_run.index for grid_run in left], spec.threads)
+    note_planned([grid_run.config for grid_run in runs], anew=True)
     ids = ", ".join(str(job.job_id) for job in jobs)
     print(f"submitted {len(left)} runs through submitit: {ids}")
     return 0
@@ -127,6 +133,7 @@ def _run_here(
 ) -> int:
     """Run what is left on this machine, then write the report."""
     print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
+    note_planned([grid_run.config for grid_run in runs], anew=True)
     workers = Workers(task_command(command.file, command.task_flags), threads, command.workers)
     failed = []
     for number, (grid_run, code) in enumerate(workers.run_all(left), start=1):
@@ -135,7 +142,8 @@ def _run_here(
         if code:
             failed.append(line)
     if len(failed) < len(runs):
-        write_report(runs[0].config.results_folder.parent)
+        config = runs[0].config
+        write_report(config.results_folder.parent, published=config.output.published_dir)
     if failed:
         raise ResultsError(f"{len(failed)} of {len(runs)} runs failed; this command tries again")
     return 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from compositional.errors import ConfigError, ResultsError
 from compositional.experiment import find_finished
 from compositional.grids.expand import GridRun
+from compositional.planned_runs import note_planned
 from compositional.results import RunFolder
 from compositional.runner import computing_with, run
 
@@ -42,6 +43,7 @@ def run_task(
     if not 0 <= index < len(runs):
         raise ConfigError(f"the grid has no run {index}; its runs go from 0 to {len(runs) - 1}")
     config = runs[index].config
+    note_planned([grid_run.config for grid_run in runs], anew=False)
     finished = find_finished(config)
     if finished is not None:
         return finished

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compositional.errors import ResultsError
 from compositional.methods.registry import METHODS
+from compositional.planned_runs import PlannedRun, read_planned
 from compositional.report.run_view import RunView
 from compositional.results import RESULT, RunFolder
 
@@ -17,11 +18,13 @@ class Experiment:
         name: Name of its folder of results.
         finished: Its finished runs, by method and name; at least one.
         others: Runs that failed or are not finished.
+        absent: Runs that a grid planned and that have left no result, not even of a failure.
     """
 
     name: str
     finished: list[RunView]
     others: list[RunView]
+    absent: list[PlannedRun]
 
     @property
     def seeds(self) -> list[int]:
@@ -69,7 +72,8 @@ def load_experiment(folder: Path, published: Path | None = None) -> Experiment:
             f"{folder} holds no finished run ({found or 'no run at all'}): "
             "compositional run FILE.yaml makes one"
         )
-    return Experiment(folder.resolve().name, finished, others)
+    absent = [run for run in read_planned(folder) if run.name not in runs]
+    return Experiment(folder.resolve().name, finished, others, absent)
 
 
 def _read_runs(folder: Path, *, is_published: bool) -> list[RunView]:

@@ -10,12 +10,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from compositional.intervals import Figure
-from compositional.report.across import orders_table, pairs_table
+from compositional.report.all_tables import Tables
 from compositional.report.check import LearningCheck
 from compositional.report.costs import Cost, costs_table
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, entry_text, interval_text, number
-from compositional.report.further_tables import num_calls_table, outside_table, retention_table
 from compositional.report.heatmaps import Heatmap, matrix_heatmap, outside_heatmap
 from compositional.report.labels import (
     FIGURES,
@@ -28,13 +27,10 @@ from compositional.report.plots import Look, cost_plot, is_drawn_by_age, looks, 
 from compositional.report.provenance import (
     configs_text,
     environment_table,
-    others_table,
     packages_text,
 )
 from compositional.report.run_view import RunView
 from compositional.report.samples import Questions, Sample, read_questions, read_samples
-from compositional.report.seeds import seeds_table
-from compositional.report.tables import check_table, columns_table, methods_table, scores_table
 from compositional.tasks.scoring import HEADLINE_SCORES
 
 LEFT_OUT = "constant answers, bounds, and runs in which nothing changes"
@@ -70,27 +66,21 @@ def render_page(
     figures: Sequence[MethodFigures],
     checks: Sequence[LearningCheck],
     costs: Sequence[Cost],
+    tables: Tables,
 ) -> str:
     """Return the page of an experiment."""
     runs = experiment.finished
     styles = looks([run.name for run in runs])
     asked = _questions(runs)
-    seeds = [
-        table(figures, name)
-        for name in HEADLINE_SCORES
-        for table in (seeds_table, pairs_table, orders_table)
-    ]
-    retention = [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
-    outside = outside_table(experiment, figures)
     context: dict[str, Any] = {
         "experiment": experiment,
         "facts": _facts(experiment, checks),
-        "others": others_table(experiment),
-        "methods": [methods_table(experiment, figures, name) for name in HEADLINE_SCORES],
+        "others": tables.others,
+        "methods": tables.methods,
         "formulas": [*FIGURES.values()],
         "retention_formula": RETENTION_FORMULA,
-        "check": check_table(checks, experiment) if checks else None,
-        "seeds": [table for table in seeds if table is not None],
+        "check": tables.check,
+        "across": tables.across,
         "cards": [_card(method, asked[_data(method.run)]) for method in figures],
         "twins": list(dict.fromkeys(tuple(pair) for q in asked.values() for pair in q.twins)),
         "questions_absent": next((q.absent for q in asked.values() if q.absent), ""),
@@ -100,16 +90,16 @@ def render_page(
         "cost_drawn": [m.run.name for m in figures if HEADLINE_SCORES[0] in m.summaries],
         "legend": [(run.name, styles[run.name]) for run in runs],
         "retention_plots": _retention_plots(figures, styles),
-        "retention": [table for table in retention if table is not None],
+        "retention": tables.retention,
         "cost_plots": _cost_plots(figures, costs, styles),
         "costs": costs_table(costs),
         "further": [
-            *([outside] if outside is not None else []),
-            scores_table(experiment, figures),
-            *(num_calls_table(figures, name) for name in HEADLINE_SCORES),
+            *([tables.outside] if tables.outside is not None else []),
+            tables.scores,
+            *tables.num_calls,
         ],
         "meanings": [(SCORE_TITLES[name], text) for name, text in SCORE_MEANINGS.items()],
-        "columns": columns_table(experiment),
+        "columns": tables.columns,
         "environment": environment_table(runs),
         "packages": packages_text(runs),
         "configs": configs_text(runs),
@@ -145,7 +135,9 @@ def _entry(entry: Entry) -> tuple[str, str]:
 def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tuple[str, list[str]]]:
     """Return the facts at the head of the page."""
     run = experiment.finished[0]
-    num_runs = len(experiment.finished) + len(experiment.others)
+    of_all = f"{len(experiment.finished) + len(experiment.others)} that were started"
+    if experiment.absent:
+        of_all += f", {len(experiment.absent)} of the grid have no result"
     sizes = [column["n"] for column in run.columns if column["name"] in run.rounds]
     models = dict.fromkeys(str(r.config["model"]["name"]) for r in experiment.finished)
     dates = sorted({str(r.environment.get("started", ""))[:10] for r in experiment.finished})
@@ -153,7 +145,7 @@ def _facts(experiment: Experiment, checks: Sequence[LearningCheck]) -> list[tupl
         ("model", list(models)),
         (f"{len(run.rounds)} rounds", list(run.rounds)),
         ("test examples a round", [str(size) for size in dict.fromkeys(sizes)]),
-        ("runs finished", [f"{len(experiment.finished)} of {num_runs} that were started"]),
+        ("runs finished", [f"{len(experiment.finished)} of {of_all}"]),
         ("seed" if len(experiment.seeds) == 1 else "seeds", [str(s) for s in experiment.seeds]),
         ("run on", dates),
     ]

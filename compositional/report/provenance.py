@@ -15,11 +15,14 @@ _UNKNOWN = "unknown"
 
 def others_table(experiment: Experiment) -> Table | None:
     """Return the runs without a result and why; None where there are none."""
-    if not experiment.others:
+    if not experiment.others and not experiment.absent:
         return None
     rows: list[list[Entry]] = [
         [run.name, run.method_title, run.result["status"], len(run.cell_list), run.reason]
         for run in experiment.others
+    ]
+    rows += [
+        [run.name, run.method, "no result", 0, "a point of the grid"] for run in experiment.absent
     ]
     header = ["run", "method", "status", "cells that stand", "reason"]
     note = "They stand in no other table."

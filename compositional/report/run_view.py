@@ -10,6 +10,7 @@ from compositional.config import read_experiment, resolve
 from compositional.errors import ConfigError
 from compositional.files import read_json_lines
 from compositional.results import FINISHED, STARTED, Cell, RunFolder
+from compositional.run_files import method_title
 from compositional.summary import Cells
 from compositional.tasks.types import JsonObject
 
@@ -53,11 +54,7 @@ class RunView:
     @property
     def method_title(self) -> str:
         """The method's name, that of a bound with what it wraps: `oracle of lora`."""
-        names, method = [], self.method
-        while "of" in method:
-            names.append(method["name"])
-            method = method["of"]
-        return " of ".join([*names, method["name"]])
+        return method_title(self.method)
 
     @property
     def sees(self) -> list[str]:

@@ -7,19 +7,14 @@ from pathlib import Path
 from compositional.errors import check_choice
 from compositional.files import write_text
 from compositional.intervals import Figure
-from compositional.report.across import orders_table, pairs_table
+from compositional.report.all_tables import all_tables
 from compositional.report.check import learning_checks
 from compositional.report.costs import cost_of, costs_csv, costs_table
 from compositional.report.figures import MethodFigures, all_figures
 from compositional.report.formats import Table, csv_text, latex, markdown
-from compositional.report.further_tables import num_calls_table, outside_table, retention_table
-from compositional.report.loading import Experiment, load_experiment
+from compositional.report.loading import load_experiment
 from compositional.report.page import render_page
-from compositional.report.provenance import others_table
-from compositional.report.seeds import seeds_table
-from compositional.report.tables import check_table, columns_table, methods_table, scores_table
 from compositional.report.terminal import matrices_text
-from compositional.tasks.scoring import HEADLINE_SCORES
 
 PAGE = "report.html"
 RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {"markdown": markdown, "latex": latex}
@@ -55,49 +50,30 @@ def write_report(
     costs = [cost_of(run) for run in experiment.finished]
     page = page or folder / PAGE
 
-    headline = [methods_table(experiment, figures, name) for name in HEADLINE_SCORES]
-    headline = [table for table in headline if table.rows]
-    headline += [check_table(checks, experiment)] if checks else []
-    others = others_table(experiment)
-    headline += [others] if others is not None else []
-    outside = outside_table(experiment, figures)
-    headline += [outside] if outside is not None else []
-    tables = [*headline, *_further_tables(experiment, figures)]
+    tables = all_tables(experiment, figures, checks)
     for name in dict.fromkeys(["markdown", table_format]):
         suffix = SUFFIXES[name]
         if name == "csv":
             scores, spent = scores_csv(figures), costs_csv(costs)
         else:
-            scores, spent = RENDERERS[name](tables), RENDERERS[name]([costs_table(costs)])
+            render = RENDERERS[name]
+            scores, spent = render(tables.all), render([costs_table(costs)])
         write_text(_beside(page, f"scores.{suffix}"), scores)
         write_text(_beside(page, f"costs.{suffix}"), spent)
-    write_text(page, render_page(experiment, figures, checks, costs))
+    write_text(page, render_page(experiment, figures, checks, costs, tables))
 
     if table_format == "csv":
         print(scores_csv(figures), end="")
     else:
         if table_format == "markdown":
             print(matrices_text(figures))
-        print(RENDERERS[table_format](headline))
+        print(RENDERERS[table_format](tables.headline))
     print(f"report: {page}; costs: {_beside(page, 'costs.md')}", file=sys.stderr)
 
 
 def _beside(page: Path, name: str) -> Path:
     """Return a file beside a page; a page that the user names lends it its own name."""
     return page.with_name(name if page.name == PAGE else f"{page.stem}-{name}")
-
-
-def _further_tables(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
-    tables: list[Table | None] = [
-        table(figures, name)
-        for table in (seeds_table, pairs_table, orders_table)
-        for name in HEADLINE_SCORES
-    ]
-    tables += [retention_table(experiment, figures, name) for name in HEADLINE_SCORES]
-    tables += [scores_table(experiment, figures)]
-    tables += [num_calls_table(figures, name) for name in HEADLINE_SCORES]
-    tables += [columns_table(experiment)]
-    return [table for table in tables if table is not None]
 
 
 def scores_csv(figures: Sequence[MethodFigures]) -> str:

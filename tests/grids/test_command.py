@@ -109,6 +109,21 @@ def test_one_point_runs_by_its_number(write, tmp_path, capsys) -> None:
     assert "the grid has no run 4; its runs go from 0 to 3" in error_line(capsys)
 
 
+def test_a_report_names_the_points_that_were_never_started(write, tmp_path, capsys) -> None:
+    path = write()
+    assert main(["grid", str(path), "--task", "3"]) == 0
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "results" / "e")]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "no result |" in line]
+    assert [(row[1], row[3]) for row in rows] == [
+        ("lora_order1-2", "lora"),
+        ("lora_order2-1", "lora"),
+        ("icl_order1-2", "icl"),
+    ]
+    page = (tmp_path / "results" / "e" / "report.html").read_text(encoding="utf-8")
+    assert "1 of 1 that were started, 3 of the grid have no result" in page
+
+
 def test_the_threads_of_a_run_are_the_grids(write, tmp_path) -> None:
     assert main(["grid", str(write(axes={"threads": 2})), "--task", "1"]) == 0
     assert read_json(tmp_path / "results" / "e" / "icl" / "environment.json")["threads"] == 2

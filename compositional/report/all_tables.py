@@ -1,0 +1,93 @@
+"""All tables of an experiment, computed once for what is printed, written and shown on the page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from compositional.report.across import orders_table, pairs_table
+from compositional.report.check import LearningCheck
+from compositional.report.figures import MethodFigures
+from compositional.report.formats import Table
+from compositional.report.further_tables import num_calls_table, outside_table, retention_table
+from compositional.report.loading import Experiment
+from compositional.report.provenance import others_table
+from compositional.report.seeds import seeds_table
+from compositional.report.tables import check_table, columns_table, methods_table, scores_table
+from compositional.tasks.scoring import HEADLINE_SCORES
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of an experiment; None, or none, where there is nothing to show.
+
+    Attributes:
+        methods: One for each headline score.
+        check: Whether each method learns.
+        others: Runs without a result.
+        outside: What stands outside the matrix.
+        across: Means over seeds, pairs of methods, orders of rounds.
+        retention: Retention by age, for each headline score.
+        scores: Every score.
+        num_calls: Scores by the number of calls, for each headline score.
+        columns: The test sets.
+    """
+
+    methods: list[Table]
+    check: Table | None
+    others: Table | None
+    outside: Table | None
+    across: list[Table]
+    retention: list[Table]
+    scores: Table
+    num_calls: list[Table]
+    columns: Table
+
+    @property
+    def headline(self) -> list[Table]:
+        """What is printed."""
+        shown = [*(table for table in self.methods if table.rows), self.check, self.others]
+        return [table for table in [*shown, self.outside] if table is not None]
+
+    @property
+    def all(self) -> list[Table]:
+        """What is written."""
+        return [
+            *self.headline,
+            *self.across,
+            *self.retention,
+            self.scores,
+            *self.num_calls,
+            self.columns,
+        ]
+
+
+def all_tables(
+    experiment: Experiment, figures: Sequence[MethodFigures], checks: Sequence[LearningCheck]
+) -> Tables:
+    """Compute the tables of an experiment.
+
+    Args:
+        experiment: Its runs.
+        figures: The figures of each finished run.
+        checks: Whether each of them learns.
+    """
+    return Tables(
+        methods=_each(lambda name: methods_table(experiment, figures, name)),
+        check=check_table(checks, experiment) if checks else None,
+        others=others_table(experiment),
+        outside=outside_table(experiment, figures),
+        across=[
+            *_each(lambda name: seeds_table(figures, name)),
+            *_each(lambda name: pairs_table(figures, name)),
+            *_each(lambda name: orders_table(figures, name)),
+        ],
+        retention=_each(lambda name: retention_table(experiment, figures, name)),
+        scores=scores_table(experiment, figures),
+        num_calls=_each(lambda name: num_calls_table(figures, name)),
+        columns=columns_table(experiment),
+    )
+
+
+def _each(table_of: Callable[[str], Table | None]) -> list[Table]:
+    """Return the tables of the headline scores that have one."""
+    tables = [table_of(name) for name in HEADLINE_SCORES]
+    return [table for table in tables if table is not None]
