@@ -1,12 +1,15 @@
 """An experiment: the runs of a file one after the other, then the table and the page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import torch
 
 from compositional.checkpoints import Checkpoints
 from compositional.config import RunConfig, read_experiment, resolve
-from compositional.errors import CompositionalError, ResultsError
+from compositional.errors import CompositionalError, ConfigError, ResultsError, check_at_least
 from compositional.identity import is_finished_run_of
+from compositional.launched import launched_processes
 from compositional.locks import hold
 from compositional.logs import LOGGER, show_log
 from compositional.own_folders import in_own_folders
@@ -14,6 +17,7 @@ from compositional.processes import Processes, join, processes
 from compositional.results import FINISHED, RunFolder
 from compositional.runner import check_can_start, prepare_run, run
 from compositional.selection import select_runs
+from compositional.workers import Task, Workers
 
 
 def run_experiment(
@@ -25,6 +29,8 @@ def run_experiment(
     resume: bool = False,
     dry_run: bool = False,
     progress: bool = True,
+    workers: int = 1,
+    report: bool = True,
     overrides: Sequence[str] = (),
 ) -> int:
     """Run what an experiment file asks for; what is finished already is not run again.
@@ -37,8 +43,14 @@ def run_experiment(
         resume: Whether runs that were started go on.
         dry_run: Whether to print the plan only.
         progress: Whether progress is shown.
+        workers: Runs side by side, a process each with its share of the threads.
+        report: Whether tables are printed and the page is written at the end.
         overrides: Further settings as flags.
+
+    Raises:
+        CompositionalError: If a run cannot start, or when all are through and some failed.
     """
+    check_at_least("workers", workers, 1)
     configs = experiment_configs(path, method, experiment_name, run_name, overrides)
     if dry_run:
         from compositional.plan import print_plan
@@ -47,7 +59,22 @@ def run_experiment(
         return 0
     if progress:
         show_log()
-    run_all(configs, resume=resume, progress=progress)
+    if workers == 1:
+        run_all(configs, resume=resume, progress=progress, report=report)
+        return 0
+    if launched_processes() > 1:
+        raise ConfigError(f"workers {workers} start processes of their own: leave accelerate out")
+    named = {"--method": method, "--experiment": experiment_name}
+    flags = [word for flag, value in named.items() if value for word in (flag, value)]
+    command = ("run", str(path), "--resume", "--no_report", *flags, *overrides)
+
+    def run_each(waiting: Sequence[RunConfig]) -> list[str]:
+        tasks = [Task(config, (*command, "--run", config.run)) for config in waiting]
+        threads = max(1, torch.get_num_threads() // workers)
+        ended = Workers(threads, workers, follows=progress).run_all(tasks)
+        return [task.outcome(code) for task, code in ended if code]
+
+    _run_waiting(configs, run_each, resume=resume, report=report)
     return 0
 
 
@@ -65,7 +92,9 @@ def experiment_configs(
     return [resolve(s, overrides) for s in select_runs(experiment, run_name, method)]
 
 
-def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True) -> None:
+def run_all(
+    configs: Sequence[RunConfig], *, resume: bool, progress: bool = True, report: bool = True
+) -> None:
     """Run all configs of an experiment that are not finished, then write its report.
 
     Every run is checked before the first one starts. Where one fails all the same, the others
@@ -78,13 +107,29 @@ def run_all(configs: Sequence[RunConfig], *, resume: bool, progress: bool = True
     model = configs[0].model
     together = join(model.device, model.shards)
     with in_own_folders(configs, together) as own:
-        _run_waiting(own, together, resume=resume, progress=progress and together.is_first)
+        shows = progress and together.is_first
+
+        def run_each(waiting: Sequence[RunConfig]) -> list[str]:
+            return _run_each(waiting, together, resume=resume, progress=shows)
+
+        _run_waiting(own, run_each, resume=resume, report=report and together.is_first)
 
 
 def _run_waiting(
-    configs: Sequence[RunConfig], together: Processes, *, resume: bool, progress: bool
+    configs: Sequence[RunConfig],
+    run_each: Callable[[Sequence[RunConfig]], list[str]],
+    *,
+    resume: bool,
+    report: bool,
 ) -> None:
-    """Run what is not finished, then report."""
+    """Run what is not finished, then report.
+
+    Args:
+        configs: The runs.
+        run_each: Makes runs; returns the names and reasons of those that failed.
+        resume: Whether runs that were started go on.
+        report: Whether there is a report.
+    """
     finished = [folder for config in configs if (folder := find_finished(config)) is not None]
     names = {folder.folder.name for folder in finished}
     waiting = [config for config in configs if config.run not in names]
@@ -95,8 +140,8 @@ def _run_waiting(
             prepare_run(config)
     if finished:
         print(announcement(finished))
-    failed = _run_each(waiting, together, resume=resume, progress=progress)
-    if together.is_first and len(failed) < len(configs):
+    failed = run_each(waiting)
+    if report and len(failed) < len(configs):
         from compositional.report import write_report
 
         output = configs[0].output

@@ -11,8 +11,8 @@ from compositional.errors import CompositionalError, ConfigError, ResultsError
 from compositional.experiment import experiment_configs, find_finished, run_experiment
 from compositional.files import read_json
 from compositional.publish import publish
-from compositional.runner import run
-from tests.runs_toy import interrupt_at, toy_settings, tree
+from compositional.runner import computing_with, run
+from tests.runs_toy import assert_same_tree, interrupt_at, toy_settings, tree
 from tests.tasks.toy_rows import source_file
 from tests.toy import toy_model
 
@@ -57,6 +57,48 @@ def test_all_runs_of_a_file_are_run_and_reported(
     for name in RUNS:
         assert name in printed
     assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.timeout(120)
+def test_runs_side_by_side_write_what_runs_one_after_the_other_do(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with computing_with(1):
+        go(write())
+        side = ["--output.results_dir", str(tmp_path / "side")]
+        assert run_experiment(write(), overrides=side, workers=2) == 0
+    captured = capsys.readouterr()
+    assert "learned tools3-4" in captured.err
+    assert "%|" not in captured.err  # no bars
+    assert (tmp_path / "side" / "e" / "report.html").exists()
+    for name in RUNS:
+        assert_same_tree(tmp_path / "side" / "e" / name, tmp_path / "results" / "e" / name)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_fails_beside_others_is_named(write: Write, tmp_path: Path) -> None:
+    blocked = tmp_path / "results" / "e" / "rows"
+    blocked.mkdir(parents=True)
+    (blocked / "training").touch()
+    with pytest.raises(ResultsError, match=r"1 of 3 runs failed \(rows: failed with exit code 2: "):
+        go(write(), workers=2)
+    assert statuses(tmp_path) == {"constant": "finished", "icl": "finished", "rows": "failed"}
+
+
+def test_workers_are_one_or_more_and_start_their_own_processes(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="workers is 0"):
+        go(write(), workers=0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="workers 2 start processes of their own: leave accele"):
+        go(write(), workers=2)
+
+
+def test_a_run_may_go_without_a_report(write: Write, tmp_path: Path) -> None:
+    go(write(), run_name="icl", report=False)
+    assert statuses(tmp_path) == {"icl": "finished"}
+    assert not (tmp_path / "results" / "e" / "report.html").exists()
 
 
 def test_finished_runs_are_shown_and_not_run_again(

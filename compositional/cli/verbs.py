@@ -72,7 +72,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="go on with runs that were started")
     parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    known, overrides = parser.parse_known_args(spell_switches(argv, "resume", "dry_run", "quiet"))
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
+    parser.add_argument("--no_report", action="store_true", help="print and write no tables")
+    switches = ("resume", "dry_run", "quiet", "no_report")
+    known, overrides = parser.parse_known_args(spell_switches(argv, *switches))
     parser.check_dotted(overrides, setting_names(), ("--seed",))
     return run_experiment(
         known.experiment_file,
@@ -82,6 +85,8 @@ def run(argv: Sequence[str]) -> int:
         resume=known.resume,
         dry_run=known.dry_run,
         progress=not known.quiet,
+        workers=known.workers,
+        report=not known.no_report,
         overrides=overrides,
     )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from compositional.errors import ResultsError, check_at_least, check_choice
 from compositional.grids.expand import GridRun, expand
-from compositional.grids.local import Workers, outcome, task_command
 from compositional.grids.slurm import requeue_this_job, submit_array
 from compositional.grids.spec import read_grid
 from compositional.grids.tasks import pending, run_task
@@ -16,6 +15,7 @@ from compositional.preemption import PreemptedError
 from compositional.report import write_report
 from compositional.runner import check_can_start, prepare_run
 from compositional.shards import check_whole
+from compositional.workers import Task, Workers
 
 LAUNCHERS = ("local", "slurm", "submitit")
 
@@ -134,10 +134,12 @@ def _run_here(
     """Run what is left on this machine, then write the report."""
     print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
     note_planned([grid_run.config for grid_run in runs], anew=True)
-    workers = Workers(task_command(command.file, command.task_flags), threads, command.workers)
+    start = ("grid", str(command.file), *command.task_flags, "--task")
+    tasks = [Task(grid_run.config, (*start, str(grid_run.index))) for grid_run in left]
     failed = []
-    for number, (grid_run, code) in enumerate(workers.run_all(left), start=1):
-        line = outcome(grid_run, code)
+    ended = Workers(threads, command.workers).run_all(tasks)
+    for number, (task, code) in enumerate(ended, start=1):
+        line = task.outcome(code)
         print(f"{number} of {len(left)}: {line}", file=sys.stderr, flush=True)
         if code:
             failed.append(line)

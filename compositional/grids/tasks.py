@@ -15,15 +15,6 @@ def pending(runs: Sequence[GridRun]) -> list[GridRun]:
     return [grid_run for grid_run in runs if find_finished(grid_run.config) is None]
 
 
-def reason_of_failure(grid_run: GridRun) -> str | None:
-    """Return why a run failed, or None where it did not."""
-    folder = RunFolder(grid_run.config.results_folder)
-    if folder.status() is None:
-        return None
-    reason: str | None = folder.result().get("reason")
-    return reason
-
-
 def run_task(
     runs: Sequence[GridRun], index: int, threads: int, *, progress: bool = False
 ) -> RunFolder:
