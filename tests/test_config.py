@@ -234,7 +234,7 @@ def test_the_hash_ignores_names_and_places(tmp_path: Path) -> None:
             "method": {"name": "rag", "dense_model": str(model)},
             "experiment": "a",
             "run": "b",
-            "model": {"name": str(model)},
+            "model": {"name": str(model), "shards": 2},
             "data": {
                 "source": str(tmp_path / "toy.jsonl"),
                 **{k: str(v) for k, v in files.items()},
