@@ -1,4 +1,4 @@
-"""An experiment: the runs of a file one after the other, then the table and the page."""
+"""An experiment: the runs of a file, then the table and the page."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,12 +66,16 @@ def run_experiment(
         raise ConfigError(f"workers {workers} start processes of their own: leave accelerate out")
     named = {"--method": method, "--experiment": experiment_name}
     flags = [word for flag, value in named.items() if value for word in (flag, value)]
+    flags += [] if progress else ["--quiet"]
     command = ("run", str(path), "--resume", "--no_report", *flags, *overrides)
 
     def run_each(waiting: Sequence[RunConfig]) -> list[str]:
+        num_workers = min(workers, len(waiting))
+        if num_workers < 2:
+            return _run_each(waiting, Processes(), resume=resume, progress=progress)
         tasks = [Task(config, (*command, "--run", config.run)) for config in waiting]
-        threads = max(1, torch.get_num_threads() // workers)
-        ended = Workers(threads, workers, follows=progress).run_all(tasks)
+        threads = max(1, torch.get_num_threads() // num_workers)
+        ended = Workers(threads, num_workers, follows=progress).run_all(tasks)
         return [task.outcome(code) for task, code in ended if code]
 
     _run_waiting(configs, run_each, resume=resume, report=report)

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from compositional.errors import ConfigError
 
+# How often a job of Slurm may be requeued when its run is stopped; not at all without it.
+MAX_REQUEUES = "COMPOSITIONAL_MAX_REQUEUES"
 # One process may wait for another's answers for long.
 PATIENCE = timedelta(hours=24)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compositional.config import RunConfig
+from compositional.launched import MAX_REQUEUES
 from compositional.preemption import noting_signals
 from compositional.results import RunFolder
 
@@ -46,7 +47,7 @@ class Task:
         if code == 0:
             return f"{self.config.run}: finished"
         reason = _reason(self.config) or _last_line(self.log)
-        return f"{self.config.run}: failed with exit code {code}: {reason}"
+        return f"{self.config.run}: failed with exit code {code}: {reason} (log: {self.log})"
 
 
 class Workers:
@@ -62,6 +63,7 @@ class Workers:
         self.max_workers = max_workers
         self.follows = follows
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        self.environment.pop(MAX_REQUEUES, None)  # this process asks, not each run
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -158,4 +160,4 @@ def _reason(config: RunConfig) -> str | None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), f"see {log}")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")

@@ -39,5 +39,5 @@ def test_a_run_that_left_no_reason_is_named_by_its_last_line(tmp_path: Path) -> 
     task = Task(resolve(toy_settings(tmp_path, tmp_path)), ())
     task.log.parent.mkdir(parents=True)
     task.log.write_text("one\nkilled\n\n")
-    assert task.outcome(9) == "r: failed with exit code 9: killed"
+    assert task.outcome(9) == f"r: failed with exit code 9: killed (log: {task.log})"
     assert task.outcome(0) == "r: finished"

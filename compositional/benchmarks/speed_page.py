@@ -18,11 +18,13 @@ def write_page(folder: Path) -> Path:
     parts = [
         "# Speed",
         "",
-        "`compositional speed` makes these tables: pairs in one run, in turn, medians after a "
-        "warm-up, the same examples, model and order. Losses or answers were compared in the same "
-        "run. *Ratio*: how many times as fast as the other way.",
+        "`compositional speed` makes these tables: pairs in one run, in turn, medians of the runs "
+        "stated after a warm-up, the same examples, model and order. Losses or answers were "
+        "compared in the same run. *Ratio*: how many times as fast as the other way.",
         "",
     ]
+    if not any("device cuda" in table["machine"] for table in kept.values()):
+        parts += ["On a GPU: not measured.", ""]
     for name, table in kept.items():
         if "lines" in table:
             shown = _comparison(name, table)
@@ -42,6 +44,7 @@ def _comparison(name: str, table: dict[str, Any]) -> str:
         [
             line["work"],
             line["against"],
+            len(line["ours"]["seconds"]),
             f"{line['count'] / median(line['ours']['seconds']):.2f}",
             f"{line['count'] / median(line['other']['seconds']):.2f}",
             f"{line['ratio']:.2f}",
@@ -53,8 +56,8 @@ def _comparison(name: str, table: dict[str, Any]) -> str:
     ]
     unit = table["lines"][0]["unit"]
     header = [
-        "work", "against", f"ours, {unit}/s", f"other, {unit}/s", "ratio", "to reach", "equality",
-        "of the roofline",
+        "work", "against", "runs of each", f"ours, {unit}/s", f"other, {unit}/s", "ratio",
+        "to reach", "equality", "of the roofline",
     ]  # fmt: skip
     return markdown([Table(name.replace("_", " "), header, rows)])
 

@@ -5,12 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from compositional.errors import CompositionalError, ConfigError, did_you_mean
-from compositional.launched import launched_processes
+from compositional.launched import MAX_REQUEUES, launched_processes
 from compositional.preemption import PreemptedError
 
 INTERRUPTED = 130
-# How often a job of Slurm may be requeued when its run is stopped; not at all without it.
-MAX_REQUEUES = "COMPOSITIONAL_MAX_REQUEUES"
 SHARED_VERB = "run"
 
 
