@@ -56,6 +56,11 @@ class Checkpoints:
         paths = self.folder.glob("lesson_*.safetensors")
         return sorted((int(path.stem.removeprefix("lesson_")), path) for path in paths)
 
+    @property
+    def answers(self) -> Path:
+        """The folder of the answers that the run has generated so far."""
+        return self.folder / ".answers"
+
     def exist(self) -> bool:
         """Whether anything stands in the folder's place."""
         return self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()))
@@ -116,8 +121,9 @@ class Checkpoints:
     def finish(self) -> None:
         """Remove what a completed run does not keep."""
         self.slot.clear()
-        if not self.keep_all and self.folder.exists():
-            shutil.rmtree(self.folder)
+        left = self.answers if self.keep_all else self.folder
+        if left.exists():
+            shutil.rmtree(left)
 
 
 def load_own_state(path: Path, identity: Mapping[str, str]) -> State:

@@ -40,9 +40,8 @@ class OutputConfig:
         tracker: `none` or `wandb`; files are written first, whatever it is.
         published_dir: Folder of finished runs of this experiment that are kept elsewhere.
         share_answers: Whether a run takes answers that another run of the experiment has from the
-            same model to the same prompt. Which these are depends on the order of the runs, and
-            on them the batches in which the rest is answered: a grid, whose runs have no order,
-            keeps each run's to itself.
+            same model to the same prompts, asked together, so that it matters to no answer which
+            run is first. A grid keeps each run's to itself.
     """
 
     results_dir: Path = Path("results")

@@ -171,14 +171,14 @@ def _teach(
     stop: StopRequest,
 ) -> None:
     """Run the loop; what goes wrong in it is written into the result before it is raised."""
-    shares = config.output.share_answers
+    shared = folder.folder.parent / ".answers" if config.output.share_answers else None
     context = RunContext(
         streams=Streams(config.seed),
         name=config.run,
         training=config.training,
         evaluation=config.evaluation,
         slot=checkpoints.slot,
-        answers=AnswerStore((folder.folder.parent if shares else checkpoints.folder) / ".answers"),
+        answers=AnswerStore(checkpoints.answers, shared),
         progress=progress,
         stop=stop,
         processes=processes(config.model.shards),

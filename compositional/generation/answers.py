@@ -5,7 +5,7 @@ one model has answered is therefore not asked again: not for another row of the 
 another method of the same experiment whose model has not changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,35 +28,68 @@ class Answer:
 
 
 class AnswerStore:
-    """Answers in memory, and in a folder where one is given.
+    """Answers in memory, and in folders where they are given.
 
     Args:
-        folder: Where to keep them, a file a set of answers; None for memory only.
+        folder: Where a run keeps its own, a file a set of answers; None for memory only.
+        shared: Where all runs of an experiment lay theirs; None to share nothing.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, shared: Path | None = None) -> None:
         self.folder = folder
+        self.shared = shared
         self._answers: dict[str, Answer] = {}
         self._loaded = folder is None
 
     def get(self, key: str) -> Answer | None:
-        """Return the answer of a key, or None where it was not generated yet."""
+        """Return the run's own answer of a key, or None where it was not generated yet."""
         if not self._loaded:
             self._load()
         return self._answers.get(key)
 
+    def take_shared(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """Return what another run answered to exactly these prompts, asked together in this order.
+
+        Nothing less is taken: the answers are those that this run would generate in the same
+        batches, whichever run is first.
+
+        Args:
+            keys: Those that this run has no answers of.
+
+        Returns:
+            The answer of every key, or none of them.
+        """
+        path = None if self.shared is None else self.shared / _file_name(keys)
+        if path is None or not keys or not path.exists():
+            return {}
+        found = _read(path)
+        self._answers |= found
+        _write(found, self.folder)
+        return found
+
     def put(self, answers: Mapping[str, Answer]) -> None:
         """Keep a set of answers: all of them, or where the process dies none."""
-        self._answers.update(answers)
-        if self.folder is not None and answers:
-            name = sha256_text("\n".join(sorted(answers)))
-            kept = {key: [list(answer.ids), answer.ended] for key, answer in answers.items()}
-            write_text(self.folder / f"{name}.json", canonical_json(kept))
+        self._answers |= answers
+        for folder in (self.folder, self.shared):
+            _write(answers, folder)
 
     def _load(self) -> None:
-        """Read all files of the folder."""
+        """Read all files of the run's own folder."""
         assert self.folder is not None
         self._loaded = True
         for path in sorted(self.folder.glob("*.json")):
-            for key, (ids, ended) in read_json(path).items():
-                self._answers[key] = Answer(tuple(ids), ended)
+            self._answers |= _read(path)
+
+
+def _file_name(keys: Sequence[str]) -> str:
+    return f"{sha256_text(' '.join(keys))}.json"
+
+
+def _write(answers: Mapping[str, Answer], folder: Path | None) -> None:
+    if folder is not None and answers:
+        kept = {key: [list(answer.ids), answer.ended] for key, answer in answers.items()}
+        write_text(folder / _file_name(list(answers)), canonical_json(kept))
+
+
+def _read(path: Path) -> dict[str, Answer]:
+    return {key: Answer(tuple(ids), ended) for key, (ids, ended) in read_json(path).items()}

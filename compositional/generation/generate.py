@@ -46,6 +46,8 @@ def generate(
     model.check_fits(longest, run.evaluation.max_new_tokens, f"a prompt of {longest}")
     own_keys = _keys(model, prompts, run, forced)
     stored = {key: answer for key in own_keys if (answer := run.answers.get(key)) is not None}
+    missing = [key for key in dict.fromkeys(own_keys) if key not in stored]
+    stored |= run.answers.take_shared(missing)
     # Those of the process that has the run's folders: another machine's keys may differ.
     keys, kept = run.processes.exchange((own_keys, stored))[0]
     places = {key: place for place, key in enumerate(keys) if key not in kept}

@@ -29,6 +29,18 @@ def test_a_folder_serves_another_process(tmp_path) -> None:
     assert other.get("missing") is None
 
 
+def test_another_run_takes_whole_sets_in_their_order_alone(tmp_path) -> None:
+    first = AnswerStore(tmp_path / "first", tmp_path / "shared")
+    first.put(ANSWERS)
+    other = AnswerStore(tmp_path / "other", tmp_path / "shared")
+    assert other.get("a") is None
+    assert other.take_shared(["b", "a"]) == other.take_shared(["a"]) == other.take_shared([]) == {}
+    assert other.take_shared(["a", "b"]) == ANSWERS
+    assert other.get("a") == ANSWERS["a"]
+    assert AnswerStore(tmp_path / "other").get("b") == ANSWERS["b"]  # its own from now on
+    assert AnswerStore(tmp_path / "third").take_shared(["a", "b"]) == {}
+
+
 def test_a_broken_file_is_an_error_with_its_name(tmp_path) -> None:
     (tmp_path / "k.json").write_text("[")
     with pytest.raises(DataError, match=r"k\.json"):
