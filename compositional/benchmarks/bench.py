@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from compositional.benchmarks.machine import product_rate, read_rate
 from compositional.benchmarks.peers import Peers
 from compositional.benchmarks.roofline import Machine, Sizes, sizes_of
@@ -125,10 +127,14 @@ class Bench:
         return LanguageModel(load_model(replace(self.config.model, packed_weights=False)))
 
     @cached_property
+    def device(self) -> torch.device:
+        """The device that the model is loaded to."""
+        return self.fresh_model().device
+
+    @cached_property
     def machine(self) -> Machine:
         """Measure what the machine reaches."""
-        model = self.fresh_model()
-        kind = (model.device, model.backbone.dtype)
+        kind = (self.device, self.fresh_model().backbone.dtype)
         return Machine(product_rate(*kind), read_rate(*kind))
 
     @cached_property

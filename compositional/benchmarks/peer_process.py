@@ -41,27 +41,13 @@ class Clock(TrainerCallback):
 
 
 def settings_of(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a training that both trainers share: their best on this work."""
+    """Return the arguments of a training: those of `peer_settings.py`, and those of the work."""
     return {
         "output_dir": request["folder"],
         "per_device_train_batch_size": request["batch_size"],
-        "num_train_epochs": 1,
         "learning_rate": request["lr"],
-        "lr_scheduler_type": "constant",
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "optim": "adamw_torch",
         "use_cpu": request["device"] == "cpu",
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "logging_steps": 1,
-        "logging_strategy": "steps",
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_num_workers": 0,
-        "train_sampling_strategy": "sequential",
-        "remove_unused_columns": False,
+        **request["settings"],
     }
 
 
@@ -99,8 +85,6 @@ def train_lora(request: dict[str, Any]) -> Trainer:
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer  # type: ignore[import-not-found]  # the peers' own
 
-    arguments = settings_of(request)
-    del arguments["remove_unused_columns"]
     rows = Dataset.from_list(
         [
             {
@@ -112,7 +96,7 @@ def train_lora(request: dict[str, Any]) -> Trainer:
     )
     trainer: Trainer = SFTTrainer(
         model=load(request),
-        args=SFTConfig(**arguments, packing=False, completion_only_loss=True, max_length=None),
+        args=SFTConfig(**settings_of(request)),
         train_dataset=rows,
         processing_class=tokenizer(request),
         peft_config=LoraConfig(

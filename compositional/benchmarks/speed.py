@@ -28,7 +28,8 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 
     Args:
         config: Data, model, repeats.
-        folder: Takes a JSON file a table and plots; the page stands beside it, `FOLDER.md`.
+        folder: Takes plots and a JSON file a table, `TABLE_cuda.json` on a GPU; the page stands
+            beside it, `FOLDER.md`.
         tables: Names of tables.
 
     Returns:
@@ -49,7 +50,8 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
             started = time.monotonic()
             kept = _table(bench, name)
             kept["seconds_of_the_table"] = round(time.monotonic() - started)
-            write_json(folder / f"{name}.json", kept)
+            place = name if bench.device.type == "cpu" else f"{name}_{bench.device.type}"
+            write_json(folder / f"{place}.json", kept)
     finally:
         bench.close()
     return write_page(folder)
@@ -57,7 +59,7 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 
 def _table(bench: Bench, name: str) -> dict[str, Any]:
     """Run a table and return its figures."""
-    facts = {"machine": describe(bench.fresh_model().device), "peers": list(PACKAGES)}
+    facts = {"machine": describe(bench.device), "peers": list(PACKAGES)}
     if name in CURVES:
         return facts | {"curve": _curve(CURVES[name](bench))}
     if name == PROFILES:

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
+from compositional.benchmarks.peer_settings import shown_settings
 from compositional.files import atomic_path, read_json, write_text
 from compositional.report.formats import Entry, Table, markdown
 
@@ -59,7 +60,9 @@ def _comparison(name: str, table: dict[str, Any]) -> str:
         "work", "against", "runs of each", f"ours, {unit}/s", f"other, {unit}/s", "ratio",
         "to reach", "equality", "of the roofline",
     ]  # fmt: skip
-    return markdown([Table(name.replace("_", " "), header, rows)])
+    settings = shown_settings(name.removesuffix("_cuda"))
+    text = markdown([Table(name.replace("_", " "), header, rows)])
+    return f"{text}\n{settings}\n" if settings else text
 
 
 def _target(least: float | None, ratio: float) -> str:

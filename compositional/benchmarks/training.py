@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from compositional.benchmarks.machine import synchronise
+from compositional.benchmarks.peer_settings import peer_settings
 from compositional.benchmarks.peers import Peers
 from compositional.benchmarks.timing import Timing, alternate
 from compositional.benchmarks.work import SEED, Work
@@ -134,8 +135,10 @@ def _request(
     ]
     initial = folder / "initial.safetensors"
     save_file(_first_values(own, work), initial)
+    training = "lora" if work.initial is None else "memory_rows"
     return {
-        "training": "lora" if work.initial is None else "memory_rows",
+        "training": training,
+        "settings": peer_settings(training),
         "model": str(model_folder(config)),
         "rows": rows,
         "batch_size": batch_size,

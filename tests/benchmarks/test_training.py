@@ -1,10 +1,12 @@
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 
 from compositional.benchmarks import peers
+from compositional.benchmarks.peer_settings import peer_settings, shown_settings
 from compositional.benchmarks.peers import Peers
 from compositional.benchmarks.training import race
 from compositional.benchmarks.work import Work, rows_for_memory_tokens
@@ -36,6 +38,24 @@ def test_both_ways_have_the_same_losses(toy_model_folder: Path, process: Peers) 
     assert len(found.ours.seconds) == len(found.peer.seconds) == 2
     assert min(found.ours.seconds + found.peer.seconds) > 0
     assert torch.get_num_threads() == threads
+
+
+def test_settings_are_those_that_the_page_prints(toy_model_folder: Path) -> None:
+    config = ModelConfig(name=str(toy_model_folder), device="cpu")
+    asked = []
+
+    class Noted:
+        def train(self, request: dict[str, Any]) -> dict[str, Any]:
+            asked.append(request)
+            return {"seconds": 1.0, "losses": [0.0] * 3}
+
+    race(config, cast(Peers, Noted()), memory_rows(config), batch_size=4, epochs=3, repeats=1)
+    assert asked[0]["settings"] == peer_settings("memory_rows")
+    shown = shown_settings("memory_rows")
+    for name, value in asked[0]["settings"].items():
+        assert f"{name}={value!r}" in shown
+    assert "packing=False, completion_only_loss=True" in shown_settings("lora")
+    assert shown_settings("evaluation") == ""
 
 
 def test_a_process_that_fails_is_one_line(process: Peers) -> None:
