@@ -9,6 +9,8 @@ from scipy.stats import t as student_t
 from compositional.retention import Array
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-12
+"""What sums of equal scores may differ by."""
 ENOUGH_SEEDS = 5
 """With fewer seeds a table says "too few seeds" beside its intervals over seeds."""
 
@@ -88,8 +90,11 @@ def seed_figure(means: Sequence[float]) -> Figure:
     mean = float(values.mean())
     if values.size == 1:
         return Figure(mean, None)
+    spread = float(values.std(ddof=1))
+    if spread < ROUNDING:
+        return Figure(mean, Interval(mean, mean))
     quantile = student_t.ppf((1 + CONFIDENCE) / 2, df=values.size - 1)
-    half_width = float(quantile * values.std(ddof=1) / np.sqrt(values.size))
+    half_width = float(quantile * spread / np.sqrt(values.size))
     return Figure(mean, Interval(mean - half_width, mean + half_width))
 
 
@@ -101,3 +106,23 @@ def paired_seed_figure(first: Sequence[float], second: Sequence[float]) -> Figur
         second: The same of the second method, seeds in the same order.
     """
     return seed_figure([a - b for a, b in zip(first, second, strict=True)])
+
+
+def p_of_interval(figure: Figure, num_seeds: int) -> float | None:
+    """Return the two-sided p of the t test against 0 that a t interval belongs to.
+
+    Args:
+        figure: What `seed_figure` gave.
+        num_seeds: How many seeds it is the mean of.
+
+    Returns:
+        None where there is no interval, or the seeds do not differ: no test knows then.
+    """
+    if figure.value is None or figure.interval is None or num_seeds < 2:
+        return None
+    half_width = figure.interval.high - figure.value
+    if half_width <= 0:
+        return None
+    quantile = student_t.ppf((1 + CONFIDENCE) / 2, df=num_seeds - 1)
+    statistic = abs(figure.value) * quantile / half_width
+    return float(2 * student_t.sf(statistic, df=num_seeds - 1))

@@ -53,6 +53,12 @@ class StopRequest:
             raise PreemptedError(self.number)
 
 
+_early: list[StopRequest] = []
+"""What came before anything heeded signals."""
+
+_heeded: tuple[signal.Signals, ...] = SIGNALS
+
+
 @contextmanager
 def noting_signals() -> Iterator[StopRequest]:
     """Note the signals that ask for a stop while the block runs, in place of dying of them.
@@ -67,9 +73,35 @@ def noting_signals() -> Iterator[StopRequest]:
     def note(number: int, _frame: FrameType | None) -> None:
         request.number = number
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    request.number = _early[-1].number if _early else None
+    before = {number: signal.signal(number, note) for number in _heeded}
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def noting_early() -> Iterator[None]:
+    """Note signals for a command that will come to heed them.
+
+    Modules take seconds to load, and a signal in that time would end the process at once.
+    """
+    with noting_signals() as early:
+        _early.append(early)
+        try:
+            yield
+        finally:
+            _early.pop()
+
+
+@contextmanager
+def heeding_only(*numbers: signal.Signals) -> Iterator[None]:
+    """Leave other signals to whoever handles them already, while the block runs."""
+    global _heeded  # noqa: PLW0603  # one process has one set of signals
+    before, _heeded = _heeded, numbers
+    try:
+        yield
+    finally:
+        _heeded = before

@@ -1,6 +1,7 @@
 """Runs on this machine, some side by side: a process each, a log each."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,14 +11,17 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from compositional.config import RunConfig
+from compositional.errors import CompositionalError
 from compositional.launched import MAX_REQUEUES
 from compositional.preemption import noting_signals
 from compositional.results import RunFolder
 
 LOGS = ".logs"
 POLL_SECONDS = 0.5
+FULL_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Task:
         """
         if code == 0:
             return f"{self.config.run}: finished"
-        reason = _reason(self.config) or _last_line(self.log)
+        reason = _reason(self.config) or _last_line(self.log) or _silence(self.log.parent)
         return f"{self.config.run}: failed with exit code {code}: {reason} (log: {self.log})"
 
 
@@ -94,8 +98,7 @@ class Workers:
 
     def _run(self, task: Task) -> int:
         """Make one run to its end; its output goes to a file."""
-        task.log.parent.mkdir(parents=True, exist_ok=True)
-        with task.log.open("ab") as output:
+        with self._open_log(task.log) as output:
             with self._lock:
                 if self._stopped:
                     return 128 + signal.SIGTERM
@@ -110,6 +113,18 @@ class Workers:
                 return process.wait()
             finally:
                 self._processes.discard(process)
+
+    def _open_log(self, path: Path) -> BinaryIO:
+        """Open the file that takes a process's output.
+
+        Raises:
+            CompositionalError: If it cannot be written, for example on a full disk.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("ab")
+        except OSError as error:
+            raise CompositionalError(f"cannot write {path}: {error.strerror or error}") from error
 
     @contextmanager
     def _ending_all(self) -> Iterator[None]:
@@ -160,4 +175,11 @@ def _reason(config: RunConfig) -> str | None:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def _silence(folder: Path) -> str:
+    """Return why a process left no line: its log is empty where its disk is full."""
+    if shutil.disk_usage(folder).free < FULL_BYTES:
+        return f"the disk that holds {folder} is full: free some space, then run this again"
+    return "it said nothing"

@@ -43,6 +43,10 @@ if ! runs || { [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" != "$place" ]; }; th
     echo "setup: $python has no venv module; install it (on Debian: python3-venv)" >&2
     exit 1
   fi
+  if [ -L .venv ]; then
+    echo "setup: .venv is a link to an environment of another folder: remove the link first" >&2
+    exit 1
+  fi
   echo "setup: making .venv with $("$python" --version)"
   rm -rf .venv
   "$python" -m venv .venv

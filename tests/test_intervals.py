@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from compositional.intervals import (
     Figure,
     Interval,
+    p_of_interval,
     paired_seed_figure,
     percentile_interval,
     seed_figure,
@@ -54,3 +56,18 @@ def test_pairing_takes_out_what_seeds_share() -> None:
 def test_one_seed_has_no_interval_and_none_no_figure() -> None:
     assert seed_figure([0.5]) == Figure(0.5, None)
     assert seed_figure([]) == Figure(None, None)
+
+
+def test_the_p_of_a_t_interval_is_that_of_the_t_test() -> None:
+    values = [0.3, 0.1, 0.4, -0.05, 0.2]
+    expected = ttest_1samp(values, 0.0).pvalue
+    assert p_of_interval(seed_figure(values), len(values)) == pytest.approx(expected)
+    assert p_of_interval(seed_figure([0.3]), 1) is None
+    assert p_of_interval(seed_figure([]), 0) is None
+
+
+def test_seeds_that_are_equal_but_for_rounding_have_no_spread() -> None:
+    figure = seed_figure([0.1 + 0.2, 0.3])
+    assert figure.interval is not None
+    assert figure.interval.low == figure.interval.high == figure.value
+    assert p_of_interval(figure, 2) is None

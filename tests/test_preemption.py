@@ -6,7 +6,13 @@ from contextlib import suppress
 import pytest
 
 from compositional.cli.main import guarded
-from compositional.preemption import PreemptedError, StopRequest, noting_signals
+from compositional.preemption import (
+    PreemptedError,
+    StopRequest,
+    heeding_only,
+    noting_early,
+    noting_signals,
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -48,3 +54,22 @@ def test_outside_the_main_thread_nothing_is_noted() -> None:
     thread.start()
     thread.join()
     assert noted == [None]
+
+
+def test_a_signal_that_comes_while_modules_load_is_heeded_later() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with noting_early():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with noting_signals() as stop, pytest.raises(PreemptedError):
+            stop.check()
+    assert signal.getsignal(signal.SIGUSR1) is before
+    with noting_signals() as stop:
+        stop.check()
+
+
+def test_a_launcher_keeps_the_signals_that_are_its_own() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with heeding_only(signal.SIGUSR1), noting_signals() as stop:
+        assert signal.getsignal(signal.SIGTERM) is before
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop.number == signal.SIGUSR1

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from compositional import workers
 from compositional.config import resolve
-from compositional.workers import LogFollower, Task
+from compositional.errors import CompositionalError
+from compositional.workers import LogFollower, Task, Workers
 from tests.runs_toy import toy_settings
 
 
@@ -41,3 +43,19 @@ def test_a_run_that_left_no_reason_is_named_by_its_last_line(tmp_path: Path) -> 
     task.log.write_text("one\nkilled\n\n")
     assert task.outcome(9) == f"r: failed with exit code 9: killed (log: {task.log})"
     assert task.outcome(0) == "r: finished"
+
+
+def test_silence_on_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task(resolve(toy_settings(tmp_path, tmp_path)), ())
+    task.log.parent.mkdir(parents=True)
+    task.log.write_text("")
+    assert ": it said nothing (log: " in task.outcome(2)
+    monkeypatch.setattr(workers, "FULL_BYTES", 2**62)
+    assert f"the disk that holds {task.log.parent} is full" in task.outcome(2)
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("in the way")
+    task = Task(resolve(toy_settings(tmp_path, tmp_path)), ())
+    with pytest.raises(CompositionalError, match=r"cannot write .*r\.log: Not a directory"):
+        list(Workers(1, 1).run_all([task]))

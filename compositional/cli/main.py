@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from compositional.errors import CompositionalError, ConfigError, did_you_mean
 from compositional.launched import MAX_REQUEUES, launched_processes
-from compositional.preemption import PreemptedError
+from compositional.preemption import PreemptedError, noting_early
 
 INTERRUPTED = 130
 SHARED_VERB = "run"
@@ -24,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs.VERBS:
         print(f"error: unknown verb {verb!r}; {did_you_mean(verb, verbs.VERBS)}", file=sys.stderr)
         return 2
-    return guarded(lambda: _run_verb(verb, rest))
+    # These heed a signal once they are under way; until then it is noted.
+    heeds = verb == SHARED_VERB or (verb == "grid" and "--task" in rest)
+    with noting_early() if heeds and "--dry_run" not in rest else nullcontext():
+        return guarded(lambda: _run_verb(verb, rest))
 
 
 def _run_verb(verb: str, arguments: Sequence[str]) -> int | None:

@@ -133,7 +133,8 @@ def _run_here(
 ) -> int:
     """Run what is left on this machine, then write the report."""
     print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
-    note_planned([grid_run.config for grid_run in runs], anew=True)
+    if left:
+        note_planned([grid_run.config for grid_run in runs], anew=True)
     start = ("grid", str(command.file), *command.task_flags, "--task")
     tasks = [Task(grid_run.config, (*start, str(grid_run.index))) for grid_run in left]
     failed = []

@@ -11,8 +11,7 @@ from compositional.errors import ConfigError, did_you_mean
 from compositional.grids.spec import GridSpec
 from compositional.methods.registry import METHODS
 from compositional.selection import merge, select_runs
-
-PER_ROUND = ("train_max_function_calls_per_round", "test_max_function_calls_per_round")
+from compositional.tasks.data_config import PER_ROUND
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,26 @@ def expand(spec: GridSpec, flags: Sequence[str] = ()) -> list[GridRun]:
         GridRun(index, resolve(settings, flags))
         for index, settings in enumerate(_points(spec, methods))
     ]
-    names: dict[str, str] = {}
-    for run in runs:
-        other = names.setdefault(run.config.id, run.config.run)
-        if other != run.config.run:
-            raise ConfigError(
-                f"the runs {other} and {run.config.run} of the grid are one: both have the id "
-                f"{run.config.id}, so nothing in which they differ changes a result"
-            )
+    _check_apart([run.config for run in runs])
     return runs
+
+
+def _check_apart(configs: Sequence[RunConfig]) -> None:
+    """Refuse two points that are one run, or that would write into one folder."""
+    by_id: dict[str, str] = {}
+    by_name: dict[str, str] = {}
+    for config in configs:
+        if config.id in by_id:
+            raise ConfigError(
+                f"the runs {by_id[config.id]} and {config.run} of the grid are one: both have the "
+                f"id {config.id}, so nothing in which they differ changes a result"
+            )
+        if config.run in by_name:
+            raise ConfigError(
+                f"two runs of the grid are named {config.run} (ids {by_name[config.run]} and "
+                f"{config.id}): name its methods, sources or variants otherwise"
+            )
+        by_id[config.id], by_name[config.run] = config.run, config.id
 
 
 def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -86,7 +96,7 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
 
 def _known(settings: Mapping[str, Any]) -> set[str]:
     """Return the dotted names of all settings that a run takes."""
-    names = {"seed", *setting_names()}
+    names = set(setting_names())
     prefix, method = "method.", settings.get("method")
     while isinstance(method, Mapping) and isinstance(method.get("of"), Mapping):
         prefix, method = f"{prefix}of.", method["of"]
@@ -101,6 +111,11 @@ def _check_overrides(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> None:
     known = set().union(*(_known(settings) for settings in methods))
     for variant, overrides in spec.overrides.items():
         for key in overrides:
+            if key == "seed":
+                raise ConfigError(
+                    f"grid.overrides.{variant} sets seed, which a grid sets for each run: use "
+                    "grid.seeds"
+                )
             if key not in known:
                 raise ConfigError(
                     f"grid.overrides.{variant} sets {key!r}, which no method of the grid knows; "

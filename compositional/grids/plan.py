@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from compositional.errors import check_at_least
+from compositional.files import canonical_json
 from compositional.grids.expand import GridRun
 from compositional.grids.tasks import pending
 from compositional.plan import Rates, measure_rates, minutes, plan_lines, without_traces
@@ -23,8 +25,10 @@ def print_grid_plan(
         workers: How many would run side by side.
         price_per_hour: Of one of them; None for no price.
     """
+    if price_per_hour is not None:
+        check_at_least("price_per_hour", price_per_hour, 0)
     left = {grid_run.index for grid_run in pending(runs)}
-    rates: Rates | None = None
+    rates: dict[str, Rates] = {}
     total = 0.0
     with TemporaryDirectory() as folder:
         for grid_run in runs:
@@ -34,8 +38,10 @@ def print_grid_plan(
                 continue
             config = without_traces(grid_run.config, Path(folder))
             prepared = prepare_run(config)
-            rates = rates or measure_rates(prepared, config)
-            _, seconds = plan_lines(prepared, config, rates)
+            kind = canonical_json([str(config.model), config.evaluation.batch_size])
+            if kind not in rates:
+                rates[kind] = measure_rates(prepared, config)
+            _, seconds = plan_lines(prepared, config, rates[kind])
             total += seconds
             print(f"{start}: about {minutes(seconds)} at the most")
     hours = total / 3600

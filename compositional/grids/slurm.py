@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def submit_array(
     indices = ",".join(str(grid_run.index) for grid_run in runs)
     array = f"--array={indices}" + (f"%{at_once}" if at_once else "")
     command = ["sbatch", "--parsable", array, f"--cpus-per-task={threads}", *options]
+    os.environ.setdefault("PYTHON", sys.executable)  # sbatch hands the environment on
     return _ask([*command, str(SCRIPT), str(grid_file), *flags]).split(";")[0]
 
 

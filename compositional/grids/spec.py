@@ -58,13 +58,17 @@ def read_grid(path: Path, experiment_name: str | None = None) -> GridSpec:
                 f"{path}: sets {name}, which a grid sets for each run: use grid.seeds"
             )
     threads = axes.get("threads", 1)
-    if not isinstance(threads, int):
+    if type(threads) is not int:
         raise ConfigError(f"{path}: grid.threads is {threads!r}; it must be a whole number")
     check_at_least("grid.threads", threads, 1)
+    orders = tuple(_order(path, order) for order in _list(path, "orders", axes))
+    for place, order in enumerate(orders):
+        if order in orders[:place]:
+            raise ConfigError(f"{path}: grid.orders holds {list(order)} twice")
     return GridSpec(
         experiment,
         seeds=_seeds(path, axes.get("seeds", [42])),
-        orders=tuple(_order(path, order) for order in _list(path, "orders", axes)),
+        orders=orders,
         sources=_named(path, "sources", axes),
         overrides=_named(path, "overrides", axes),
         threads=threads,

@@ -2,6 +2,7 @@
 
 import math
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from compositional.errors import ConfigError
 from compositional.grids.expand import expand
+from compositional.grids.slurm import SlurmError
 from compositional.grids.spec import read_grid
 from compositional.grids.tasks import run_task
+from compositional.preemption import heeding_only
 
 if TYPE_CHECKING:
     from compositional.grids.command import GridCommand
@@ -35,9 +38,14 @@ class GridTask:
     flags: tuple[str, ...]
 
     def __call__(self, index: int) -> str:
-        """Run the point; return its folder."""
+        """Run the point; return its folder.
+
+        TERM stays with submitit, which passes over it: Slurm sends it before it kills, and submitit
+        requeues by a signal of its own.
+        """
         spec = read_grid(self.file, self.experiment)
-        return str(run_task(expand(spec, self.flags), index, spec.threads).folder)
+        with heeding_only(signal.SIGUSR1):
+            return str(run_task(expand(spec, self.flags), index, spec.threads).folder)
 
     def checkpoint(self, index: int) -> Any:
         """Return the same call: its state stands in the run's own folder."""
@@ -59,12 +67,16 @@ def submit_grid(
 
     Raises:
         ConfigError: If `--time` is no time of Slurm's.
+        SlurmError: If Slurm refuses the jobs.
     """
     import submitit
+    from submitit.core.utils import FailedJobError
 
     spec = read_grid(command.file, command.experiment)
     folder = expand(spec, command.flags)[0].config.results_folder.with_name(FOLDER)
-    executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+    executor = submitit.AutoExecutor(
+        folder=folder, cluster=cluster, slurm_max_num_timeout=command.max_requeues
+    )
     options = _options(command.sbatch)
     limit = options.pop("time", None)
     executor.update_parameters(
@@ -74,7 +86,10 @@ def submit_grid(
         slurm_additional_parameters=options,
     )
     task = GridTask(command.file.resolve(), command.experiment, command.flags)
-    return list(executor.map_array(task, list(indices)))
+    try:
+        return list(executor.map_array(task, list(indices)))
+    except FailedJobError as error:
+        raise SlurmError(f"submitit cannot submit: {' '.join(str(error).split())}") from error
 
 
 def _options(words: Sequence[str]) -> dict[str, Any]:

@@ -9,15 +9,22 @@ Holm 1979, A simple sequentially rejective multiple test procedure.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from compositional.intervals import ENOUGH_SEEDS, Figure, percentile_interval
+from compositional.intervals import ENOUGH_SEEDS, Figure, p_of_interval, percentile_interval
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
 from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
-from compositional.report.seeds import Group, group_title, groups_of_several
+from compositional.report.seeds import (
+    Group,
+    group_title,
+    groups_of_several,
+    paired_difference_over_seeds,
+    shared_keys,
+)
 from compositional.resampling import NUM_RESAMPLES
 from compositional.retention import Array, average_accuracy, measured
 from compositional.streams import Streams
@@ -30,46 +37,94 @@ NOTE = (
 
 
 def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
-    """Return the differences of all pairs of methods that were run with the same seeds and orders.
+    """Return the differences of all pairs of methods, over the seeds and orders that both have run.
 
-    None where there is no such pair of more than one run each.
+    None where there is no pair of groups of more than one run each.
     """
     groups = groups_of_several(figures, score_name)
-    measured_groups = [
-        (group, mean) for group in groups if (mean := _across(group, score_name)) is not None
-    ]
     found = [
-        (first, second, Resampled(one.point - other.point, one.draws - other.draws))
-        for (first, one), (second, other) in combinations(measured_groups, 2)
-        if first.keys() == second.keys()
+        pair
+        for first, second in combinations(groups, 2)
+        if (pair := _compare(first, second, score_name)) is not None
     ]
     if not found:
         return None
-    p_values = [_p_value(difference.draws) for _, _, difference in found]
+    known = [pair.p for pair in found if pair.p is not None]
+    adjusted = iter(holm(known))
     rows: list[list[Entry]] = [
         [
-            group_title(first),
-            group_title(second),
-            Figure(float(difference.point), percentile_interval(difference.draws)),
-            _p_text(p),
-            _p_text(adjusted),
+            pair.first,
+            pair.second,
+            pair.seeds,
+            pair.by_bootstrap,
+            pair.by_seeds,
+            _p_text(pair.p),
+            _p_text(None if pair.p is None else next(adjusted)),
         ]
-        for (first, second, difference), p, adjusted in zip(
-            found, p_values, holm(p_values), strict=True
-        )
+        for pair in found
     ]
-    num_seeds = len({seed for group in groups for seed, _ in group})
     notes = [
         NOTE,
-        f"p: two-sided, from the same resamples; Holm: corrected for {len(found)} comparisons.",
+        "Over seeds: the same difference with the 95 % t interval over the seeds, paired. p: "
+        f"two-sided t test of it; Holm: corrected for {len(known)} comparisons.",
     ]
-    if num_seeds < ENOUGH_SEEDS:
+    if any(pair.num_seeds < ENOUGH_SEEDS for pair in found):
         notes.append(
-            f"Too few seeds ({num_seeds}; {ENOUGH_SEEDS} are enough): a bootstrap of so few seeds "
-            "has too narrow intervals and too small p."
+            f"Too few seeds (under {ENOUGH_SEEDS}): a bootstrap of so few has too narrow intervals."
         )
-    header = ["first", "second", "first minus second", "p", "p by Holm"]
+    header = [
+        "first", "second", "seeds", "first minus second", "over seeds", "p", "p by Holm",
+    ]  # fmt: skip
     return Table(f"{capitalised(SCORE_TITLES[score_name])}: pairs of methods", header, rows, notes)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods compared over the seeds and orders that both have run.
+
+    Attributes:
+        first: The one's title.
+        second: The other's.
+        num_seeds: Seeds that both have run.
+        seeds: Their number in words, with the runs that only one of them has.
+        by_bootstrap: The difference with the interval over examples and seeds.
+        by_seeds: The difference with the t interval over seeds.
+        p: Two-sided, of the paired t test over seeds; None with one seed.
+    """
+
+    first: str
+    second: str
+    num_seeds: int
+    seeds: str
+    by_bootstrap: Figure
+    by_seeds: Figure
+    p: float | None
+
+
+def _compare(first: Group, second: Group, score_name: str) -> Pair | None:
+    """Compare two methods; None where they share no run, or one lacks the figure."""
+    shared = shared_keys(first, second)
+    parts = [{key: group[key] for key in shared} for group in (first, second)]
+    means = [_across(part, score_name) if part else None for part in parts]
+    one, other = means
+    if one is None or other is None:
+        return None
+    num_seeds = len({seed for seed, _ in shared})
+    num_left_out = len(first.keys() ^ second.keys())
+    words = [str(num_seeds)]
+    words += [f"{num_left_out} runs of one alone left out"] * (num_left_out > 0)
+    words += ["too few seeds"] * (num_seeds < ENOUGH_SEEDS)
+    difference = Resampled(one.point - other.point, one.draws - other.draws)
+    by_seeds = paired_difference_over_seeds(first, second, score_name)
+    return Pair(
+        group_title(first),
+        group_title(second),
+        num_seeds,
+        ", ".join(words),
+        Figure(float(difference.point), percentile_interval(difference.draws)),
+        by_seeds,
+        p_of_interval(by_seeds, num_seeds),
+    )
 
 
 def orders_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
@@ -86,16 +141,24 @@ def orders_table(figures: Sequence[MethodFigures], score_name: str) -> Table | N
     for group in groups:
         by_order = [_of_order(group, order) for order in orders]
         means = [_across(part, score_name) if part else None for part in by_order]
+        whole = [_across(part, score_name) if part else None for part in _of_all(group, orders)]
         rows.append(
             [
                 group_title(group),
                 *(NOT_MEASURED if m is None else _figure(m) for m in means),
-                _largest_gap([m for m in means if m is not None]),
+                _largest_gap([m for m in whole if m is not None]),
             ]
         )
     heads = [", ".join(order) for order in orders]
     title = f"{capitalised(SCORE_TITLES[score_name])} by order of rounds"
-    notes = [NOTE, "Effect: the best order's mean minus the worst one's, paired."]
+    notes = [
+        NOTE,
+        "Effect: the best order's mean minus the worst one's, over the seeds that ran all orders. "
+        "The two are picked from the same figures, so that it is above 0 even where the order does "
+        "not matter, and its interval too.",
+    ]
+    if any(len({seed for seed, _ in group}) < ENOUGH_SEEDS for group in groups):
+        notes.append(f"Too few seeds (under {ENOUGH_SEEDS}): these intervals are too narrow.")
     return Table(title, ["runs", *heads, "effect of the order"], rows, notes)
 
 
@@ -117,6 +180,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _of_order(group: Group, order: tuple[str, ...]) -> Group:
     return {key: method for key, method in group.items() if key[1] == order}
+
+
+def _of_all(group: Group, orders: Sequence[tuple[str, ...]]) -> list[Group]:
+    """Return each order's runs of those seeds that ran all the orders which the group has."""
+    own = [order for order in orders if _of_order(group, order)]
+    seeds = {seed for seed, _ in group}
+    whole = {seed for seed in seeds if all((seed, order) in group for order in own)}
+    return [
+        {key: m for key, m in _of_order(group, order).items() if key[0] in whole} for order in own
+    ]
 
 
 def _across(group: Group, score_name: str) -> Resampled | None:
@@ -145,14 +218,9 @@ def _drawn_seeds(seeds: Sequence[int]) -> np.ndarray:
     return generator.integers(len(seeds), size=(NUM_RESAMPLES, len(seeds)))
 
 
-def _p_value(draws: Array) -> float:
-    """Return the two-sided p of a difference of 0, from its resamples."""
-    defined = draws[~np.isnan(draws)]
-    tail = min((defined <= 0).sum(), (defined >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(defined) + 1)))
-
-
-def _p_text(p: float) -> str:
+def _p_text(p: float | None) -> str:
+    if p is None:
+        return NOT_MEASURED
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compositional.files import canonical_json, sha256_text
 from compositional.intervals import Figure, percentile_interval, unanimity_bound
 from compositional.report.loading import Experiment
 from compositional.report.run_view import RunView
@@ -50,7 +51,11 @@ class Draws:
     def _column(self, name: str, base_ids: tuple[tuple[str, ...], ...]) -> ColumnResamples:
         key = (name, base_ids)
         if key not in self._columns:
-            self._columns[key] = Resamples.draw({name: base_ids}, self.seed).columns[name]
+            # Test sets of one name but other examples, as other seeds have, are drawn apart.
+            others = sum(other == name for other, _ in self._columns)
+            label = name if others == 0 else f"{name} {sha256_text(canonical_json(base_ids))}"
+            drawn = Resamples.draw({label: base_ids}, self.seed)
+            self._columns[key] = drawn.columns[label]
         return self._columns[key]
 
 
@@ -91,6 +96,8 @@ class MethodFigures:
 def all_figures(experiment: Experiment) -> list[MethodFigures]:
     """Compute the figures of every finished run."""
     draws = Draws(min(experiment.seeds))
+    for run in sorted(experiment.finished, key=lambda run: run.seed):
+        draws.of(run)
     return [_method_figures(run, experiment.finished, draws) for run in experiment.finished]
 
 

@@ -15,6 +15,8 @@ from compositional.report.labels import (
     capitalised,
 )
 from compositional.report.run_view import RunView
+from compositional.tasks.data_config import PER_ROUND
+from compositional.tasks.types import JsonObject
 
 FIGURE_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
 
@@ -39,11 +41,26 @@ def groups_of_several(figures: Sequence[MethodFigures], score_name: str) -> list
 
 
 def _settings(run: RunView) -> str:
-    ignored = ("data_dir", "training_rounds")
+    ignored = ("data_dir", "training_rounds", *PER_ROUND)
     data = {key: value for key, value in run.settings["data"].items() if key not in ignored}
-    rounds = sorted((run.settings["data"]["training_rounds"] or "").split(","))
+    rounds = sorted(_round_settings(run.settings["data"]))
     rest = [run.settings[section] for section in ("model", "training", "evaluation")]
     return canonical_json([run.settings["method"], rounds, data, rest])
+
+
+def _round_settings(data: JsonObject) -> list[str]:
+    """Return what is said of each round, whatever its place in the order."""
+    rounds = (data["training_rounds"] or "").split(",")
+    lists = [data.get(name) or [None] for name in PER_ROUND]
+    return [
+        canonical_json([text, *(values[min(place, len(values) - 1)] for values in lists)])
+        for place, text in enumerate(rounds)
+    ]
+
+
+def shared_keys(first: Group, second: Group) -> list[tuple[int, tuple[str, ...]]]:
+    """Return the seeds and orders that both groups have run."""
+    return sorted(first.keys() & second.keys())
 
 
 def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
@@ -56,8 +73,8 @@ def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
     header = ["runs", "seeds", *heads, f"average accuracy minus {first}", "spread over orders"]
     notes = [
         "Means over seeds, each the mean of its orders of rounds; in brackets 95 % t intervals "
-        f"over the seeds. The difference is paired with {first} by seed. Spread: the largest "
-        "minus the smallest mean of an order.",
+        f"over the seeds. The difference is paired with {first} by seed, over the seeds and orders "
+        "that both have run. Spread: the largest minus the smallest mean of an order.",
     ]
     rows = [_row(group, groups[0], score_name) for group in groups]
     return Table(f"{capitalised(SCORE_TITLES[score_name])} across seeds", header, rows, notes)
@@ -65,22 +82,34 @@ def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
 
 def _row(group: Group, reference: Group, score_name: str) -> list[Entry]:
     seeds = _by_seed(group, score_name, "average_accuracy")
-    others = _by_seed(reference, score_name, "average_accuracy")
-    is_few = len(seeds) < ENOUGH_SEEDS
+    orders = {order for _, order in group}
+    words = [str(len(seeds))]
+    words += [f"{len(group)} of {len(seeds) * len(orders)} runs"] * (
+        len(group) < len(seeds) * len(orders)
+    )
+    words += ["too few seeds"] * (len(seeds) < ENOUGH_SEEDS)
     difference: Entry = NOT_SHOWN
     if group is not reference:
-        shared = [seed for seed in seeds if seed in others]
-        pairs = [
-            (a, b) for s in shared if (a := seeds[s]) is not None and (b := others[s]) is not None
-        ]
-        difference = paired_seed_figure([a for a, _ in pairs], [b for _, b in pairs])
+        difference = paired_difference_over_seeds(group, reference, score_name)
     return [
         group_title(group),
-        f"{len(seeds)}, too few seeds" if is_few else len(seeds),
+        ", ".join(words),
         *(_over_seeds(_by_seed(group, score_name, name)) for name in FIGURE_NAMES),
         difference,
         _spread(group, score_name),
     ]
+
+
+def paired_difference_over_seeds(first: Group, second: Group, score_name: str) -> Figure:
+    """Return the mean difference over seeds with its t interval, from runs that both have."""
+    shared = shared_keys(first, second)
+    one, other = (
+        _by_seed({key: group[key] for key in shared}, score_name, "average_accuracy")
+        for group in (first, second)
+    )
+    pairs = [(a, other[seed]) for seed, a in one.items()]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    return paired_seed_figure([a for a, _ in known], [b for _, b in known])
 
 
 def group_title(group: Group) -> str:

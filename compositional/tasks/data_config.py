@@ -34,6 +34,9 @@ _OF_ROUNDS = (
     "num_mixed",
 )
 
+PER_ROUND = ("train_max_function_calls_per_round", "test_max_function_calls_per_round")
+"""Settings that hold a value a round."""
+
 
 @dataclass(frozen=True)
 class DataConfig:

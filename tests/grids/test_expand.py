@@ -101,3 +101,16 @@ def test_what_cannot_be_a_grid_is_one_line() -> None:
 def test_flags_are_laid_over_every_run() -> None:
     found = expand(grid(), ["--training.batch_size", "16"])
     assert {run.config.training.batch_size for run in found} == {16}
+
+
+def test_two_points_of_one_id_or_one_name_are_one_line() -> None:
+    assert "are one: both have the id" in refused(grid(orders=((1, 2, 3), (1, 2, 3))))
+    clash = {"a_b": {"training.batch_size": 3}, "b": {"training.batch_size": 5}}
+    runs = {"icl": {"method": "icl"}, "icl_a": {"method": {"name": "icl", "demonstrations": 1}}}
+    said = refused(grid(experiment={**EXPERIMENT, "runs": runs}, overrides=clash))
+    assert "two runs of the grid are named icl_a_b (ids " in said
+
+
+def test_a_seed_is_no_override() -> None:
+    said = refused(grid(overrides={"x": {"seed": 99}, "y": {}}))
+    assert said == "grid.overrides.x sets seed, which a grid sets for each run: use grid.seeds"

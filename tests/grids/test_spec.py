@@ -48,11 +48,13 @@ def test_axes_that_are_not_named_have_one_value(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, "a seed stands twice"),
         ({"orders": [[1, 3]]}, "an order names each round from 1 once"),
         ({"orders": ["a,b"]}, "an order is a list of rounds"),
+        ({"orders": [[2, 1], "2,1"]}, "grid.orders holds [2, 1] twice"),
         ({"orders": 2}, "grid.orders is 2; it must be a list"),
         ({"sources": ["bfcl"]}, "it must map names to mappings of settings"),
         ({"overrides": {"x": 3}}, "it must map names to mappings of settings"),
         ({"threads": 0}, "grid.threads is 0; it must be 1 or more"),
         ({"threads": "two"}, "it must be a whole number"),
+        ({"threads": True}, "it must be a whole number"),
     ],
 )
 def test_a_malformed_axis_is_one_line(tmp_path: Path, axes, message) -> None:

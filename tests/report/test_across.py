@@ -38,14 +38,42 @@ def test_pairs_are_compared_over_seeds_and_examples(tmp_path: Path) -> None:
     # 1 and 0.625 against 1 and 1
     assert row["second"] == "icl"
     assert row["first minus second"].startswith("-0.19 [")
-    assert row["p by Holm"] == row["p"]
-    assert any("Too few seeds (2; 5 are enough)" in note for note in table.notes)
+    assert row["seeds"] == "2, too few seeds"
+    # Differences -0.375 and 0 over the seeds: mean -0.1875, half width 12.706 x 0.1875, t = 1.
+    assert row["over seeds"] == "-0.19 [-2.57, 2.19]"
+    assert row["p by Holm"] == row["p"] == "0.500"
+    assert any("Too few seeds (under 5)" in note for note in table.notes)
+
+
+def test_runs_that_one_method_lacks_are_left_out_of_both_and_counted(tmp_path: Path) -> None:
+    figures = [m for m in figures_of(tmp_path, 3) if m.run.name != "icl_seed3"]
+    table = pairs_table(figures, "tool_f1")
+    assert table is not None
+    (row,) = texts(table).values()
+    assert row["seeds"] == "2, 1 runs of one alone left out, too few seeds"
+    whole = pairs_table(figures_of(tmp_path / "two", 2), "tool_f1")
+    assert whole is not None
+    (expected,) = texts(whole).values()
+    assert row["over seeds"] == expected["over seeds"]
+
+
+def test_seeds_that_do_not_differ_have_no_p(tmp_path: Path) -> None:
+    data = make_benchmark()
+    for name in ("lora", "icl"):
+        for seed in (1, 2):
+            settings = {"seed": seed}
+            write_run(tmp_path / f"{name}_seed{seed}", {"name": name}, data, settings=settings)
+    table = pairs_table(all_figures(load_experiment(tmp_path)), "tool_f1")
+    assert table is not None
+    (row,) = texts(table).values()
+    assert row["over seeds"] == "0.00 no spread"
+    assert row["p"] == row["p by Holm"] == "not measured"
 
 
 def test_the_interval_draws_seeds_as_well_as_examples(tmp_path: Path) -> None:
     table = pairs_table(figures_of(tmp_path), "tool_f1")
     assert table is not None
-    figure = table.rows[0][2]
+    figure = table.rows[0][3]
     # Both seeds may be drawn as the first, which differs from ICL in nothing.
     assert figure.interval.high == 0.0
     one_seed = [
@@ -87,6 +115,7 @@ def test_the_effect_of_the_order_stands_by_itself(tmp_path: Path) -> None:
     assert name == "lora"
     # 1 in one order; in the other (0.5 + 0.5) / 2, as in the test of the spread over orders
     assert [row[head].split()[0] for head in list(row)[1:]] == ["1.00", "0.50", "0.50"]
+    assert any("Too few seeds (under 5)" in note for note in table.notes)
     assert pairs_table(figures, "tool_f1") is None
     assert orders_table(figures_of(tmp_path / "seeds"), "tool_f1") is None
 
