@@ -1,7 +1,7 @@
 """A cell of the matrix as files hold it: every score of every example, and every answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from compositional.columns import Column
 from compositional.files import read_json
-from compositional.tasks.types import Example, Prediction
+from compositional.tasks.types import TEXT, Example, Prediction
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Cell:
         base_ids: The base queries of each.
         num_calls: Expected calls of each.
         scores: By name, [n]; NaN where a score does not apply.
+        kinds: Kind of each question; none where they have none.
     """
 
     row: int
@@ -31,6 +32,7 @@ class Cell:
     base_ids: list[tuple[str, ...]]
     num_calls: list[int]
     scores: dict[str, np.ndarray]
+    kinds: list[str] = field(default_factory=list)
 
     def mean(self, score: str) -> float | None:
         """Return the mean of a score over the examples to which it applies, or None."""
@@ -54,6 +56,7 @@ def cell_json(
     row: int, column: Column, scores: Mapping[str, Sequence[float | None]]
 ) -> dict[str, Any]:
     """Return a cell as a JSON object."""
+    kinds = [example.kind for example in column.examples]
     return {
         "row": row,
         "column": column.name,
@@ -61,11 +64,21 @@ def cell_json(
         "base_ids": [list(example.base_ids) for example in column.examples],
         "num_calls": [len(example.steps or ()) for example in column.examples],
         "scores": dict(scores),
+        **({"kinds": kinds} if any(kinds) else {}),
     }
 
 
 def prediction_json(example: Example, prediction: Prediction) -> dict[str, Any]:
     """Return the answer to an example as a JSON object."""
+    if example.form == TEXT:
+        return {
+            "id": example.id,
+            "answered": prediction.answered,
+            "raw": prediction.raw,
+            "num_tokens": prediction.num_tokens,
+            "likelihoods": list(prediction.likelihoods),
+            "choice_tokens": list(prediction.choice_tokens),
+        }
     calls = prediction.calls
     return {
         "id": example.id,

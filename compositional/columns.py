@@ -8,6 +8,7 @@ from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Example
 
 ROUND, MIXED, UNANSWERABLE = "round", "mixed", "unanswerable"
+UNTAUGHT, GENERAL = "untaught", "general"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Column:
 
     Attributes:
         name: Its name in files and tables, for example `tools2-4`.
-        kind: `round`, `mixed` (queries of tools of different rounds) or `unanswerable`.
+        kind: `round`, `mixed` (queries of tools of different rounds), `unanswerable`, `untaught`
+            (questions about documents that no round teaches) or `general` (general knowledge).
         index: Position of its round, from 1; 0 outside the matrix.
         examples: What is asked.
     """
@@ -43,10 +45,13 @@ def columns_of(benchmark: Benchmark, evaluation: EvaluationConfig) -> list[Colum
     for column in columns:
         if not column.examples:
             raise DataError(f"the {split} set of {column.name} is empty")
-    if benchmark.mixed:
-        columns.append(Column(MIXED, MIXED, 0, benchmark.mixed[first]))
-    if benchmark.unanswerable:
-        columns.append(Column(UNANSWERABLE, UNANSWERABLE, 0, benchmark.unanswerable[first]))
+    outside = {
+        MIXED: benchmark.mixed,
+        UNANSWERABLE: benchmark.unanswerable,
+        UNTAUGHT: benchmark.untaught,
+        GENERAL: benchmark.general,
+    }
+    columns += [Column(kind, kind, 0, found[first]) for kind, found in outside.items() if found]
     return columns
 
 
@@ -56,7 +61,8 @@ def due(
     """Return the columns that are scored after a round (row 0: before any).
 
     Row 0 takes every round's column. A later row takes the rounds so far, the next one or all
-    future ones where asked. `mixed` is due in the last row, `unanswerable` in every row.
+    future ones where asked. `mixed` is due in the last row, `untaught` and `general` in the first
+    and the last, `unanswerable` in every row.
 
     Args:
         columns: All columns.
@@ -68,6 +74,8 @@ def due(
     def is_due(column: Column) -> bool:
         if column.kind == MIXED:
             return row == num_rounds
+        if column.kind in (UNTAUGHT, GENERAL):
+            return row in (0, num_rounds)
         if column.kind == UNANSWERABLE or row == 0:
             return True
         if column.index < row and not evaluation.past_rounds:
@@ -79,3 +87,15 @@ def due(
     if skipped and row < num_rounds:
         return []
     return [column for column in columns if is_due(column)]
+
+
+def is_generated(column: Column, row: int, num_rounds: int, *, at_ends: bool) -> bool:
+    """Whether a cell's answers are generated, beside the likelihoods of choices.
+
+    Args:
+        column: The test set.
+        row: Rounds learned.
+        num_rounds: T.
+        at_ends: Whether only a round's own row and the last one are.
+    """
+    return not at_ends or row == num_rounds or (column.kind == ROUND and row == column.index)

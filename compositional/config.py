@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from compositional.cli.flags import flag_types, parse_with, spell
 from compositional.cli.kinds import check_settings
+from compositional.documents.config import DocumentsConfig
 from compositional.errors import ConfigError, check_choice, did_you_mean
 from compositional.files import canonical_json, sha256_text
 from compositional.methods.base import MethodConfig
@@ -63,6 +64,7 @@ class OutputConfig:
 SECTIONS: dict[str, type] = {
     "model": ModelConfig,
     "data": DataConfig,
+    "documents": DocumentsConfig,
     "training": TrainingConfig,
     "evaluation": EvaluationConfig,
     "output": OutputConfig,
@@ -92,7 +94,8 @@ class RunConfig:
         run: Folder in it; `auto` names it by its method and its id.
         seed: Of training, and of the data where `data.data_seed` names no other.
         model: The backbone.
-        data: Rounds, sizes, sources.
+        data: Rounds of tools: ranges, sizes, source.
+        documents: Rounds of documents, where it names a source; `data` has no say then.
         training: What all trained methods share.
         evaluation: How test examples are asked.
         output: Where files go.
@@ -105,6 +108,7 @@ class RunConfig:
     seed: int
     model: ModelConfig
     data: DataConfig
+    documents: DocumentsConfig
     training: TrainingConfig
     evaluation: EvaluationConfig
     output: OutputConfig
@@ -122,8 +126,8 @@ class RunConfig:
     def sha256(self) -> str:
         """Return the hash of all that results depend on.
 
-        Cosmetic fields do not count, nor does where files stand, when states are saved, or over how
-        many processes the backbone is spread.
+        Cosmetic fields do not count, nor does where files stand, when states are saved, over how
+        many processes the backbone is spread, or what is said of rounds that the run does not have.
         """
         return sha256_text(canonical_json(self.essentials()))
 
@@ -148,6 +152,7 @@ class RunConfig:
         for key in COSMETIC:
             del plain[key]
         del plain["training"]["checkpoint_seconds"], plain["model"]["shards"]
+        del plain["data" if self.documents.source is not None else "documents"]
         return plain
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from compositional.generation.generate import generate
 from compositional.models.language_model import LanguageModel
+from compositional.probes import DRIFT
 from compositional.run_context import RunContext
 from compositional.training.batching import TokenSequence
 from compositional.training.targets import target_logits
@@ -39,6 +40,9 @@ class DriftProbe:
         run: Decoding settings and the store of answers.
         prompts: The prompts; None for those that ship with the project.
     """
+
+    name = DRIFT
+    has_first_row = False
 
     def __init__(
         self, model: LanguageModel, run: RunContext, prompts: Sequence[str] | None = None

@@ -8,8 +8,9 @@ from compositional.config import RunConfig, read_experiment, resolve
 from compositional.errors import ConfigError, ResultsError
 from compositional.models.language_model import LanguageModel
 from compositional.models.model_folder import model_folder, weights_sha256
+from compositional.preparing import prepare_benchmark
 from compositional.run_files import FINISHED, RunFiles
-from compositional.tasks.benchmark import Benchmark, prepare
+from compositional.tasks.benchmark import Benchmark
 
 
 def identity_of(config: RunConfig, model: LanguageModel, benchmark: Benchmark) -> dict[str, str]:
@@ -48,7 +49,7 @@ def is_finished_run_of(files: RunFiles, config: RunConfig) -> bool:
     if files.status() != FINISHED or list(_differences(_written(files), config)):
         return False
     identity = files.result()["identity"]
-    if identity["data"] != prepare(config.data, config.seed).manifest_sha256:
+    if identity["data"] != prepare_benchmark(config).manifest_sha256:
         return False
     if not Path(config.model.name).expanduser().exists():
         return True

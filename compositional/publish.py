@@ -51,7 +51,7 @@ def _publish_run(run: Path, target: Path) -> None:
         value: dict[str, Any] = read_json(cell)
         value["base_ids"] = [[_hashed(base) for base in ids] for ids in value["base_ids"]]
         write_text(target / "scores" / cell.name, canonical_json(value) + "\n")
-    for part in ("timings", "training", "drift"):
+    for part in ("timings", "training", "drift", "held_out"):
         if (run / part).exists():
             shutil.copytree(run / part, target / part, dirs_exist_ok=True)
     for name in ("environment.json", RESULT):

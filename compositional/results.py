@@ -7,6 +7,7 @@
     scores/             a file a cell: every score of every example
     training/           the loss of every step, a file a lesson
     drift/              a file a row, where drift is measured
+    held_out/           a file a row: loss on plain texts, in rounds of documents
     timings/            seconds and memory; left out of comparisons
 
 Everything but `environment.json` and `timings/` is byte for byte the same when a run is killed
@@ -31,8 +32,10 @@ from compositional.files import (
     write_json_lines,
     write_text,
 )
+from compositional.probes import DRIFT, HELD_OUT
 from compositional.run_context import RunContext
 from compositional.run_files import FAILED, FINISHED, RESULT, SCHEMA_VERSION, STARTED, RunFiles
+from compositional.tasks.benchmark import TOOLS
 from compositional.tasks.types import Prediction, Round
 from compositional.tracking import NoTracker, Tracker
 
@@ -57,6 +60,7 @@ class RunFolder(RunFiles):
         identity: Mapping[str, str],
         columns: Sequence[Column],
         environment: Mapping[str, Any],
+        task: str = TOOLS,
     ) -> None:
         """Write the files that stand before the first cell.
 
@@ -65,6 +69,7 @@ class RunFolder(RunFiles):
             identity: Hashes of config, model and data; a resumed run must have the same.
             columns: The test sets.
             environment: Facts of this process and machine.
+            task: What the rounds teach.
         """
         described = [
             {
@@ -88,6 +93,7 @@ class RunFolder(RunFiles):
                 "seed": config.seed,
                 "identity": dict(identity),
                 "columns": described,
+                **({"task": task} if task != TOOLS else {}),
             }
         )
 
@@ -185,9 +191,9 @@ class RunFolder(RunFiles):
         timing = {"seconds": seconds, "peak_memory_bytes": peak_memory_bytes()}
         write_json(self.folder / "timings" / name, timing)
 
-    def write_drift(self, row: int, divergences: Sequence[float]) -> None:
-        """Write the drift from the base model after a round, a value a prompt, in nats."""
-        write_json(self.folder / "drift" / f"row{row}.json", list(divergences))
+    def write_probe(self, name: str, row: int, values: Sequence[float]) -> None:
+        """Write what a probe measured after a round, in nats: a value a prompt or a text."""
+        write_json(self.folder / name / f"row{row}.json", list(values))
 
     def finish(self, run: RunContext) -> None:
         """Write the matrices and the budget, and call the run finished."""
@@ -206,7 +212,9 @@ class RunFolder(RunFiles):
             }
             for name in names
         }
-        result["drift"] = self.drift()
+        result["drift"] = self.probed(DRIFT)
+        if held_out := self.probed(HELD_OUT):
+            result["held_out"] = held_out
         result["budget"] = run.budget.counters()
         self._write_result(result)
         self.tracker.finish(result)

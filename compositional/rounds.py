@@ -7,15 +7,16 @@ same loop starts a run and resumes one.
 import time
 from collections.abc import Sequence
 
+from compositional.cells import means, scores_by_name
 from compositional.checkpoints import Checkpoints
-from compositional.columns import Column, columns_of, due
-from compositional.drift import DriftProbe
+from compositional.columns import Column, columns_of, due, is_generated
 from compositional.logs import LOGGER
 from compositional.methods.base import Method
+from compositional.probes import Probe
 from compositional.results import RunFolder
 from compositional.run_context import RunContext
+from compositional.scores import measures_of, score_prediction
 from compositional.tasks.benchmark import Benchmark
-from compositional.tasks.scoring import score_example
 from compositional.tasks.types import Round
 
 
@@ -25,7 +26,7 @@ def run_rounds(
     run: RunContext,
     folder: RunFolder,
     checkpoints: Checkpoints,
-    probe: DriftProbe | None = None,
+    probes: Sequence[Probe] = (),
 ) -> None:
     """Teach the rounds in order and score each test set that is due after each of them.
 
@@ -35,13 +36,14 @@ def run_rounds(
         run: What the run lends to the method.
         folder: Takes the cells, and knows which of them stand already.
         checkpoints: Takes a state after every lesson.
-        probe: Measures the drift from the base model after every round; None for not at all.
+        probes: What is measured of the model itself after every round.
     """
     columns = columns_of(benchmark, run.evaluation)
     num_rounds = len(benchmark.rounds)
     num_learned = checkpoints.restore(method, run)
     if num_learned == 0 and method.traits.has_first_row:
         score_row(0, due(columns, 0, num_rounds, run.evaluation), method, benchmark, run, folder)
+        measure(0, method, [probe for probe in probes if probe.has_first_row], folder)
     for position, lesson in enumerate(lessons(method, benchmark), start=1):
         if position < num_learned:
             continue
@@ -55,14 +57,20 @@ def run_rounds(
         if lesson.index > 0:
             row = due(columns, lesson.index, num_rounds, run.evaluation)
             score_row(lesson.index, row, method, benchmark, run, folder)
-            if probe is not None and method.model is not None:
-                folder.write_drift(lesson.index, probe.measure(method.model))
+            measure(lesson.index, method, probes, folder)
 
 
 def lessons(method: Method, benchmark: Benchmark) -> list[Round]:
     """Return what the method learns, in order: the adaptation lesson where it takes one, rounds."""
     first = benchmark.adaptation if method.traits.learns_adaptation else None
     return [*([first] if first is not None else []), *benchmark.rounds]
+
+
+def measure(row: int, method: Method, probes: Sequence[Probe], folder: RunFolder) -> None:
+    """Measure the model that answers by itself; nothing where there is not one model."""
+    if method.model is not None:
+        for probe in probes:
+            folder.write_probe(probe.name, row, probe.measure(method.model))
 
 
 def score_row(
@@ -81,8 +89,14 @@ def score_row(
     if all(folder.has_cell(row, column) for column in columns):
         return
     started = time.monotonic()
+    num_rounds, at_ends = len(benchmark.rounds), benchmark.generates_at_ends
     asked = [
-        example.hidden(method.traits.sees) for column in columns for example in column.examples
+        example.hidden(
+            method.traits.sees,
+            generates=example.generates and is_generated(column, row, num_rounds, at_ends=at_ends),
+        )
+        for column in columns
+        for example in column.examples
     ]
     predictions = method.answer(asked, run)
     seconds = time.monotonic() - started
@@ -92,11 +106,14 @@ def score_row(
         own = predictions[first : first + len(column.examples)]
         first += len(column.examples)
         scores = [
-            score_example(example, prediction, benchmark.skills)
+            score_prediction(example, prediction, benchmark, row)
             for example, prediction in zip(column.examples, own, strict=True)
         ]
         share = sum(p.num_tokens for p in own if not p.reused) / max(1, num_tokens)
         limit = run.evaluation.max_new_tokens
         folder.write_cell(row, column, own, scores, seconds * share, limit)
-        mean = sum(score["tool_f1"] for score in scores) / len(scores)
-        LOGGER.info("%s: after round %d, %s: tool F1 %.3f", run.name, row, column.name, mean)
+        headline = measures_of(benchmark.task).headline[0]
+        mean = means(scores_by_name(scores)).get(headline)
+        shown = "not measured" if mean is None else f"{mean:.3f}"
+        title = headline.replace("_f1", " F1").replace("_", " ")
+        LOGGER.info("%s: after round %d, %s: %s %s", run.name, row, column.name, title, shown)

@@ -79,9 +79,9 @@ class RunFiles:
         cells = [read_cell(path) for path in sorted((self.folder / "scores").glob("row*.json"))]
         return sorted(cells, key=lambda cell: cell.row)
 
-    def drift(self) -> dict[str, float]:
-        """Return the mean drift by row."""
-        paths = sorted((self.folder / "drift").glob("row*.json"))
+    def probed(self, name: str) -> dict[str, float]:
+        """Return the mean of what a probe measured, by row."""
+        paths = sorted((self.folder / name).glob("row*.json"))
         return {p.stem.removeprefix("row"): float(np.mean(read_json(p))) for p in paths}
 
     def timings(self) -> dict[str, dict[str, Any]]:

@@ -13,18 +13,21 @@ from compositional.drift import DriftProbe
 from compositional.environment import describe_environment, restart_peak_memory
 from compositional.errors import ConfigError, ResultsError
 from compositional.generation.answers import AnswerStore
+from compositional.held_out import HeldOutProbe
 from compositional.identity import check_same_config, identity_of
 from compositional.locks import hold
-from compositional.methods.base import Method
+from compositional.methods.base import Method, tasks_of
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.preemption import PreemptedError, StopRequest, noting_signals
+from compositional.preparing import prepare_benchmark
+from compositional.probes import Probe
 from compositional.processes import processes
 from compositional.results import FINISHED, RunFolder
 from compositional.rounds import run_rounds
 from compositional.run_context import Progress, RunContext
 from compositional.streams import Streams
-from compositional.tasks.benchmark import Benchmark, prepare
+from compositional.tasks.benchmark import DOCUMENTS, Benchmark
 from compositional.tracking import build_tracker
 
 
@@ -49,8 +52,14 @@ def prepare_run(config: RunConfig) -> Prepared:
     Raises:
         CompositionalError: If anything is missing, malformed or contradictory.
     """
-    benchmark = prepare(config.data, config.seed)
+    benchmark = prepare_benchmark(config)
     columns_of(benchmark, config.evaluation)
+    tasks = tasks_of(config.method)
+    if benchmark.task not in tasks:
+        raise ConfigError(
+            f"method {config.method_name!r} is for rounds of {' or '.join(tasks)}; these are of "
+            f"{benchmark.task}"
+        )
     loaded = load_model(config.model)
     model = LanguageModel(
         loaded,
@@ -96,7 +105,7 @@ def run(
                 columns = columns_of(prepared.benchmark, config.evaluation)
                 environment = describe_environment(prepared.model.device)
                 checkpoints.claim(identity)
-                folder.start(config, identity, columns, environment)
+                folder.start(config, identity, columns, environment, prepared.benchmark.task)
             else:
                 folder.check_identity(identity)
                 checkpoints.claim(folder.result()["identity"])
@@ -186,10 +195,12 @@ def _teach(
     folder.tracker = build_tracker(config)
     failed = True
     try:
-        probe = None
+        probes: list[Probe] = []
         if config.evaluation.drift and prepared.method.model is not None:
-            probe = DriftProbe(prepared.model, context)
-        run_rounds(prepared.method, prepared.benchmark, context, folder, checkpoints, probe)
+            probes.append(DriftProbe(prepared.model, context))
+            if prepared.benchmark.task == DOCUMENTS:
+                probes.append(HeldOutProbe(prepared.model))
+        run_rounds(prepared.method, prepared.benchmark, context, folder, checkpoints, probes)
         folder.finish(context)
         failed = False
     except PreemptedError:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from compositional.config import RunConfig
 from compositional.logs import LOGGER
-from compositional.tasks.scoring import HEADLINE_SCORES
+from compositional.scores import measures_of
+from compositional.tasks.benchmark import DOCUMENTS, TOOLS
 
 
 class Tracker(Protocol):
@@ -62,6 +63,8 @@ class WandbTracker:
     def __init__(self, config: RunConfig) -> None:
         self._run: Any = None
         self._config = config
+        task = TOOLS if config.documents.source is None else DOCUMENTS
+        self._headline = measures_of(task).headline
         self._guard("start", self._start)
 
     def _start(self) -> None:
@@ -80,7 +83,7 @@ class WandbTracker:
         self._run.define_metric("round")
         self._run.define_metric("training_step")
         self._run.define_metric("loss/*", step_metric="training_step")
-        for score in HEADLINE_SCORES:
+        for score in self._headline:
             self._run.define_metric(f"{score}/*", step_metric="round")
 
     def _guard(self, what: str, action: Callable[[], None]) -> None:
@@ -119,7 +122,7 @@ class WandbTracker:
         import wandb
 
         columns = [column["name"] for column in result["columns"]]
-        for score in HEADLINE_SCORES:
+        for score in self._headline:
             matrix = result["matrices"].get(score, {})
             rows = sorted({int(row) for cells in matrix.values() for row in cells})
             data = [[row, *(matrix[name].get(str(row)) for name in columns)] for row in rows]

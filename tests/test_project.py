@@ -25,7 +25,7 @@ def test_every_requirement_is_pinned_exactly() -> None:
 
 
 def test_every_import_has_a_requirement() -> None:
-    names = {"jinja2": "jinja2", "yaml": "PyYAML", "huggingface_hub": "huggingface-hub"}
+    names = {"yaml": "PyYAML", "huggingface_hub": "huggingface-hub", "sklearn": "scikit-learn"}
     requirements = (ROOT / "requirements.txt").read_text().lower()
     requirements += "\n" + "\n".join(PACKAGES)
     for path in [*ROOT.glob("compositional/**/*.py"), *ROOT.glob("tests/**/*.py")]:

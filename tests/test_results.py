@@ -104,8 +104,8 @@ def test_losses_and_drift_have_files_of_their_own(folder: RunFolder) -> None:
     assert run.losses == {}
     folder.write_training(toy_round(2), run, 3.0)  # a method that trains nothing
     assert not (folder.folder / "training" / "lesson_tools2.json").exists()
-    folder.write_drift(2, [0.5, 1.5])
-    assert folder.drift() == {"2": 1.0}
+    folder.write_probe("drift", 2, [0.5, 1.5])
+    assert folder.probed("drift") == {"2": 1.0}
     tracker = folder.tracker
     assert isinstance(tracker, Told)
     assert tracker.lessons == {"tools1": [2.0, 1.0]}

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import DOCUMENTS, TOOLS, Benchmark
 from compositional.tasks.types import Example, Prediction, Round
 
 
@@ -62,7 +62,10 @@ class Method(Protocol):
 
 
 class MethodConfig(Protocol):
-    """The settings of a method: a frozen dataclass that builds it."""
+    """The settings of a method: a frozen dataclass that builds it.
+
+    One that is not for every kind of rounds says so by a class variable `tasks`.
+    """
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> Method:
         """Build the method, and refuse before any training what cannot work.
@@ -71,3 +74,11 @@ class MethodConfig(Protocol):
             CompositionalError: If settings contradict each other, or a prompt is over the window.
         """
         ...
+
+
+def tasks_of(config: Any) -> tuple[str, ...]:
+    """Return the kinds of rounds that a method is for; a bound's are those of what it wraps."""
+    while hasattr(config, "of"):
+        config = config.of
+    tasks: tuple[str, ...] = getattr(config, "tasks", (TOOLS, DOCUMENTS))
+    return tasks

@@ -84,6 +84,10 @@ class ChatTemplate:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
+    def text_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text that nothing stands before, as the model was trained on."""
+        return self._begin_ids() + self.target_ids(text)
+
     def _render(self, messages: list[dict[str, str]], system: str) -> str:
         """Return a conversation as text, up to an answer where the user spoke last."""
         answer_is_due = messages[-1]["role"] == "user"

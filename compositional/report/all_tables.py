@@ -10,9 +10,10 @@ from compositional.report.formats import Table
 from compositional.report.further_tables import num_calls_table, outside_table, retention_table
 from compositional.report.loading import Experiment
 from compositional.report.provenance import others_table
+from compositional.report.question_tables import documents_outside_table, question_kinds_table
 from compositional.report.seeds import seeds_table
 from compositional.report.tables import check_table, columns_table, methods_table, scores_table
-from compositional.tasks.scoring import HEADLINE_SCORES
+from compositional.tasks.benchmark import TOOLS
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Tables:
         across: Means over seeds, pairs of methods, orders of rounds.
         retention: Retention by age, for each headline score.
         scores: Every score.
-        num_calls: Scores by the number of calls, for each headline score.
+        by_kind: Scores by the number of calls or by the kind of question, for each headline score.
         columns: The test sets.
     """
 
@@ -38,7 +39,7 @@ class Tables:
     across: list[Table]
     retention: list[Table]
     scores: Table
-    num_calls: list[Table]
+    by_kind: list[Table]
     columns: Table
 
     @property
@@ -55,7 +56,7 @@ class Tables:
             *self.across,
             *self.retention,
             self.scores,
-            *self.num_calls,
+            *self.by_kind,
             self.columns,
         ]
 
@@ -70,24 +71,35 @@ def all_tables(
         figures: The figures of each finished run.
         checks: Whether each of them learns.
     """
+    headline = experiment.measures.headline
+
+    def each(table_of: Callable[[str], Table | None]) -> list[Table]:
+        """Return the tables of the headline scores that have one."""
+        tables = [table_of(name) for name in headline]
+        return [table for table in tables if table is not None]
+
     return Tables(
-        methods=_each(lambda name: methods_table(experiment, figures, name)),
+        methods=each(lambda name: methods_table(experiment, figures, name)),
         check=check_table(checks, experiment) if checks else None,
         others=others_table(experiment),
-        outside=outside_table(experiment, figures),
+        outside=(
+            outside_table(experiment, figures)
+            if experiment.task == TOOLS
+            else documents_outside_table(experiment, figures)
+        ),
         across=[
-            *_each(lambda name: seeds_table(figures, name)),
-            *_each(lambda name: pairs_table(figures, name)),
-            *_each(lambda name: orders_table(figures, name)),
+            *each(lambda name: seeds_table(figures, name)),
+            *each(lambda name: pairs_table(figures, name)),
+            *each(lambda name: orders_table(figures, name)),
         ],
-        retention=_each(lambda name: retention_table(experiment, figures, name)),
+        retention=each(lambda name: retention_table(experiment, figures, name)),
         scores=scores_table(experiment, figures),
-        num_calls=_each(lambda name: num_calls_table(figures, name)),
+        by_kind=each(
+            lambda name: (
+                num_calls_table(figures, name)
+                if experiment.task == TOOLS
+                else question_kinds_table(figures, name)
+            )
+        ),
         columns=columns_table(experiment),
     )
-
-
-def _each(table_of: Callable[[str], Table | None]) -> list[Table]:
-    """Return the tables of the headline scores that have one."""
-    tables = [table_of(name) for name in HEADLINE_SCORES]
-    return [table for table in tables if table is not None]

@@ -20,7 +20,7 @@ from compositional.summary import (
     resample_matrix,
     summarise,
 )
-from compositional.tasks.scoring import HEADLINE_SCORES, SCORE_NAMES
+from compositional.tasks.benchmark import DOCUMENTS
 from compositional.tasks.types import JsonObject
 
 ORACLE, JOINT = "oracle", "joint"
@@ -104,10 +104,10 @@ def all_figures(experiment: Experiment) -> list[MethodFigures]:
 def _method_figures(run: RunView, runs: Sequence[RunView], draws: Draws) -> MethodFigures:
     resamples = draws.of(run)
     single, joint = (_diagonal(bound_of(run, runs, kind)) for kind in (ORACLE, JOINT))
-    shown = [run.only_score] if run.only_score else list(SCORE_NAMES)
+    shown = [run.only_score] if run.only_score else list(run.measures.names)
     summaries = {
         name: summarise(run.cells, run.rounds, name, resamples, single=single, joint=joint)
-        for name in HEADLINE_SCORES
+        for name in run.measures.headline
         if name in shown
     }
     last_row = {
@@ -140,7 +140,7 @@ def _setting(run: RunView) -> tuple[object, ...]:
     hashes = [run.result["identity"][name] for name in ("model", "data")]
     data, model = (
         {key: value for key, value in run.settings[section].items() if key not in _IDENTIFIED}
-        for section in ("data", "model")
+        for section in (run.task if run.task == DOCUMENTS else "data", "model")
     )
     training = {k: v for k, v in run.settings["training"].items() if k != "checkpoint_seconds"}
     max_new_tokens = run.settings["evaluation"]["max_new_tokens"]

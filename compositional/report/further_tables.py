@@ -83,8 +83,8 @@ def _by_num_calls(method: MethodFigures, score_name: str) -> dict[int, float]:
 
 def outside_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table | None:
     """Return what stands outside the matrix, after the last round; None where nothing does."""
-    has_mixed = any(method.run.has_mixed for method in figures)
-    has_unanswerable = any(method.run.has_unanswerable for method in figures)
+    has_mixed = any(method.run.has(MIXED) for method in figures)
+    has_unanswerable = any(method.run.has(UNANSWERABLE) for method in figures)
     has_drift = any(method.run.drift for method in figures)
     if not (has_mixed or has_unanswerable or has_drift):
         return None

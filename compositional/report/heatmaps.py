@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compositional.columns import MIXED, UNANSWERABLE
+from compositional.columns import GENERAL, MIXED, UNANSWERABLE, UNTAUGHT
+from compositional.documents.scoring import FALSE_RECALL
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import interval_text, number
 from compositional.report.further_tables import drift_text
 from compositional.report.labels import SCORE_TITLES, row_title
 from compositional.summary import CellFigure, Summary
-from compositional.tasks.scoring import HEADLINE_SCORES, NO_CALL
+from compositional.tasks.scoring import NO_CALL
 
 DARK_PERCENT = 62
 """Above this shade text is drawn in the colour of the paper."""
@@ -70,16 +71,22 @@ def matrix_heatmap(summary: Summary) -> Heatmap:
 def outside_heatmap(method: MethodFigures) -> Heatmap | None:
     """Return what was measured outside the matrix, by row; None where nothing was."""
     run = method.run
-    shown = [name for name in HEADLINE_SCORES if run.only_score in (None, name)]
-    columns = [(MIXED, name) for name in shown] if run.has_mixed else []
-    if run.has_unanswerable and run.only_score is None:
+    shown = [name for name in run.measures.headline if run.only_score in (None, name)]
+    columns = [(MIXED, name) for name in shown] if run.has(MIXED) else []
+    if run.has(UNANSWERABLE) and run.only_score is None:
         columns.append((UNANSWERABLE, NO_CALL))
+    if run.has(UNTAUGHT):
+        columns += [(UNTAUGHT, name) for name in (*shown, FALSE_RECALL)]
+    columns += [(GENERAL, shown[0])] if run.has(GENERAL) else []
     heads = [f"{column}, {SCORE_TITLES[name]}" for column, name in columns]
     heads += ["drift (nats)"] if run.drift else []
+    heads += ["loss on plain texts (nats)"] if run.held_out else []
     rows: list[tuple[str, list[HeatCell | None]]] = []
     for t in range(len(run.rounds) + 1):
         cells = [heat_cell(method.cell(t, column, name)) for column, name in columns]
-        cells += [_drift_cell(run.drift.get(t))] if run.drift else []
+        cells += [_drift_cell(run.drift.get(t), "mean KL from the base model")] if run.drift else []
+        if run.held_out:
+            cells.append(_drift_cell(run.held_out.get(t), "mean loss a token on plain texts"))
         if any(cell is not None for cell in cells):
             rows.append((row_title(t), cells))
     return Heatmap("outside the matrix", heads, rows) if rows else None
@@ -102,7 +109,7 @@ def heat_cell(cell: CellFigure | None, *, is_taught: bool = True) -> HeatCell | 
     return HeatCell(number(cell.value), detail, tip, percent, is_taught)
 
 
-def _drift_cell(drift: float | None) -> HeatCell | None:
-    if drift is None:
+def _drift_cell(nats: float | None, tip: str) -> HeatCell | None:
+    if nats is None:
         return None
-    return HeatCell(drift_text(drift), "", "mean KL from the base model", None, True)
+    return HeatCell(drift_text(nats), "", tip, None, True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from compositional.documents.scoring import FALSE_RECALL
 from compositional.tasks.scoring import NO_CALL
 
 SCORE_TITLES = {
@@ -19,6 +20,11 @@ SCORE_TITLES = {
     "seed_exact_match": "seed's exact match",
     "seed_parse_error_rate": "seed's parse error rate",
     NO_CALL: "answered by no call",
+    "choice_accuracy": "choice accuracy",
+    "choice_accuracy_sum": "choice accuracy by sums",
+    "answer_f1": "answer F1",
+    "answer_match": "exact match",
+    FALSE_RECALL: "false recall",
 }
 
 SCORE_MEANINGS = {
@@ -41,6 +47,14 @@ SCORE_MEANINGS = {
     "seed_argument_f1": "See the seed's tool F1.",
     "seed_exact_match": "See the seed's tool F1.",
     "seed_parse_error_rate": "Unparsed calls per example; may exceed 1.",
+    "choice_accuracy": "Share of questions whose right answer is the likeliest of four by mean "
+    "log-likelihood a token; chance is 0.25.",
+    "choice_accuracy_sum": "The same by the sum over the answer's tokens.",
+    "answer_f1": "F1 of the words of a generated answer with those of the right one, after SQuAD's "
+    "normalisation; the best of all right answers.",
+    "answer_match": "Share of generated answers that equal a right one, normalised.",
+    FALSE_RECALL: "Share of answers to questions about documents that were not taught which equal "
+    "an answer about a taught one, normalised.",
 }
 
 

@@ -8,6 +8,7 @@ from compositional.methods.registry import METHODS
 from compositional.planned_runs import PlannedRun, read_planned
 from compositional.report.run_view import RunView
 from compositional.results import RESULT, RunFolder
+from compositional.scores import Measures, measures_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Experiment:
     def seeds(self) -> list[int]:
         """The seeds of the finished runs."""
         return sorted({run.seed for run in self.finished})
+
+    @property
+    def task(self) -> str:
+        """What the rounds of its runs teach: `tools` or `documents`."""
+        return self.finished[0].task
+
+    @property
+    def measures(self) -> Measures:
+        """The scores that its runs have."""
+        return measures_of(self.task)
 
     @property
     def splits(self) -> list[str]:
@@ -71,6 +82,11 @@ def load_experiment(folder: Path, published: Path | None = None) -> Experiment:
         raise ResultsError(
             f"{folder} holds no finished run ({found or 'no run at all'}): "
             "compositional run FILE.yaml makes one"
+        )
+    if len({run.task for run in finished}) > 1:
+        raise ResultsError(
+            f"{folder} holds runs of tools and runs of documents, which no table compares: give "
+            "them an --experiment each"
         )
     absent = [run for run in read_planned(folder) if run.name not in runs]
     return Experiment(folder.resolve().name, finished, others, absent)

@@ -31,7 +31,6 @@ from compositional.report.provenance import (
 )
 from compositional.report.run_view import RunView
 from compositional.report.samples import Questions, Sample, read_questions, read_samples
-from compositional.tasks.scoring import HEADLINE_SCORES
 
 LEFT_OUT = "constant answers, bounds, and runs in which nothing changes"
 _GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
@@ -72,6 +71,7 @@ def render_page(
     runs = experiment.finished
     styles = looks([run.name for run in runs])
     asked = _questions(runs)
+    headline = experiment.measures.headline
     context: dict[str, Any] = {
         "experiment": experiment,
         "facts": _facts(experiment, checks),
@@ -85,25 +85,28 @@ def render_page(
         "twins": list(dict.fromkeys(tuple(pair) for q in asked.values() for pair in q.twins)),
         "questions_absent": next((q.absent for q in asked.values() if q.absent), ""),
         "retention_drawn": [
-            m.run.name for m in figures if any(is_drawn_by_age(m, name) for name in HEADLINE_SCORES)
+            m.run.name for m in figures if any(is_drawn_by_age(m, name) for name in headline)
         ],
-        "cost_drawn": [m.run.name for m in figures if HEADLINE_SCORES[0] in m.summaries],
+        "cost_drawn": [m.run.name for m in figures if headline[0] in m.summaries],
         "legend": [(run.name, styles[run.name]) for run in runs],
-        "retention_plots": _retention_plots(figures, styles),
+        "retention_plots": _retention_plots(figures, headline, styles),
         "retention": tables.retention,
-        "cost_plots": _cost_plots(figures, costs, styles),
+        "cost_plots": _cost_plots(figures, costs, headline[0], styles),
         "costs": costs_table(costs),
         "further": [
             *([tables.outside] if tables.outside is not None else []),
             tables.scores,
-            *tables.num_calls,
+            *tables.by_kind,
         ],
-        "meanings": [(SCORE_TITLES[name], text) for name, text in SCORE_MEANINGS.items()],
+        "meanings": [
+            (SCORE_TITLES[name], SCORE_MEANINGS[name]) for name in experiment.measures.names
+        ],
         "columns": tables.columns,
         "environment": environment_table(runs),
         "packages": packages_text(runs),
         "configs": configs_text(runs),
         "score_titles": SCORE_TITLES,
+        "headline": headline[0],
         "css": Markup(_resource("page.css")),
     }
     return str(_template().render(context))
@@ -177,9 +180,11 @@ def _card(method: MethodFigures, questions: Questions) -> Card:
     return Card(method.run, heatmaps, read_samples(method.run, questions))
 
 
-def _retention_plots(figures: Sequence[MethodFigures], styles: Mapping[str, Look]) -> list[Plot]:
+def _retention_plots(
+    figures: Sequence[MethodFigures], headline: Sequence[str], styles: Mapping[str, Look]
+) -> list[Plot]:
     plots = []
-    for name in HEADLINE_SCORES:
+    for name in headline:
         svg = retention_plot(figures, name, styles)
         if svg is None:
             continue
@@ -191,12 +196,15 @@ def _retention_plots(figures: Sequence[MethodFigures], styles: Mapping[str, Look
 
 
 def _cost_plots(
-    figures: Sequence[MethodFigures], costs: Sequence[Cost], styles: Mapping[str, Look]
+    figures: Sequence[MethodFigures],
+    costs: Sequence[Cost],
+    score_name: str,
+    styles: Mapping[str, Look],
 ) -> list[Plot]:
     by_run = {cost.run: cost for cost in costs}
     plots = []
     for by_parameters, title in ((False, "against seconds"), (True, "against trained parameters")):
-        svg = cost_plot(figures, by_run, HEADLINE_SCORES[0], styles, by_parameters=by_parameters)
+        svg = cost_plot(figures, by_run, score_name, styles, by_parameters=by_parameters)
         if svg is not None:
-            plots.append(Plot(f"Average tool F1 {title}", Markup(svg)))
+            plots.append(Plot(f"Average {SCORE_TITLES[score_name]} {title}", Markup(svg)))
     return plots

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from compositional.columns import MIXED, ROUND, UNANSWERABLE
+from compositional.columns import ROUND
 from compositional.config import read_experiment, resolve
 from compositional.errors import ConfigError
 from compositional.files import read_json_lines
+from compositional.probes import DRIFT, HELD_OUT
 from compositional.results import FINISHED, STARTED, Cell, RunFolder
 from compositional.run_files import method_title
+from compositional.scores import Measures, measures_of
 from compositional.summary import Cells
+from compositional.tasks.benchmark import TOOLS
 from compositional.tasks.types import JsonObject
 
 
@@ -57,9 +60,19 @@ class RunView:
         return method_title(self.method)
 
     @property
+    def measures(self) -> Measures:
+        """The scores that its rounds have."""
+        return measures_of(self.task)
+
+    @property
+    def task(self) -> str:
+        """What its rounds teach: `tools` or `documents`."""
+        return str(self.result.get("task", TOOLS))
+
+    @property
     def sees(self) -> list[str]:
         """What the method answers from, the expected tools and the round where it is told them."""
-        shown, method = ["query"], self.method
+        shown, method = ["query" if self.task == TOOLS else "question"], self.method
         while "of" in method:
             shown += ["round"] if method["name"] == "oracle" else []
             method = method["of"]
@@ -67,6 +80,8 @@ class RunView:
             return ["nothing"]
         shown += ["tool descriptions"] if "tool_format" in method else []
         shown += ["training rows"] if method.get("demonstrations") else []
+        shown += ["its own document"] if method["name"] == "own_document" else []
+        shown += ["passages"] if method["name"] == "text_rag" else []
         return shown + (["expected tools"] if method.get("use_ground_truth_tools") else [])
 
     @property
@@ -95,15 +110,9 @@ class RunView:
         """Names of the rounds' columns in the order taught."""
         return tuple(column["name"] for column in self.columns if column["kind"] == ROUND)
 
-    @property
-    def has_mixed(self) -> bool:
-        """Whether a test set joins queries of different rounds."""
-        return any(column["kind"] == MIXED for column in self.columns)
-
-    @property
-    def has_unanswerable(self) -> bool:
-        """Whether there are queries that no tool answers."""
-        return any(column["kind"] == UNANSWERABLE for column in self.columns)
+    def has(self, kind: str) -> bool:
+        """Whether there is a test set of a kind outside the matrix, for example `mixed`."""
+        return any(column["kind"] == kind for column in self.columns)
 
     @cached_property
     def cell_list(self) -> list[Cell]:
@@ -128,7 +137,12 @@ class RunView:
     @cached_property
     def drift(self) -> dict[int, float]:
         """Mean drift in nats by row, where it was measured."""
-        return {int(row): value for row, value in self.files.drift().items()}
+        return {int(row): value for row, value in self.files.probed(DRIFT).items()}
+
+    @cached_property
+    def held_out(self) -> dict[int, float]:
+        """Mean loss on plain texts in nats by row, where it was measured."""
+        return {int(row): value for row, value in self.files.probed(HELD_OUT).items()}
 
     @cached_property
     def environment(self) -> dict[str, Any]:

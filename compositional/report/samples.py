@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compositional.columns import columns_of
 from compositional.config import RunConfig, resolve
 from compositional.errors import CompositionalError
+from compositional.preparing import prepare_benchmark
 from compositional.report.run_view import RunView
 from compositional.results import Cell
-from compositional.tasks.benchmark import prepare
 from compositional.tasks.data_config import DEFAULT_SOURCE
 from compositional.tasks.round_files import examples_file
 from compositional.tasks.scoring import HEADLINE_SCORES
@@ -74,7 +76,7 @@ def read_questions(run: RunView) -> Questions:
         missing = next((path for path in _round_files(config) if not path.is_file()), None)
         if missing is not None:
             return Questions(absent=f"{missing} is not there")
-        benchmark = prepare(config.data, config.seed)
+        benchmark = prepare_benchmark(config)
     except CompositionalError as error:
         return Questions(absent=" ".join(str(error).split()))
     if benchmark.manifest_sha256 != run.result["identity"]["data"]:
@@ -89,6 +91,10 @@ def read_questions(run: RunView) -> Questions:
 
 def _round_files(config: RunConfig) -> Iterator[Path]:
     """Yield the files without which the data would be built anew."""
+    if config.documents.source is not None:
+        path = Path(config.documents.source).expanduser()
+        yield from [path] if path.suffix else []
+        return
     data = config.data
     if data.training_rounds is None:
         yield from filter(None, (data.train_file, data.test_file))
@@ -127,6 +133,8 @@ def _samples(cell: Cell, predictions: Sequence[JsonObject], questions: Questions
 
 
 def _sample(cell: Cell, index: int, line: JsonObject, example: Example | None) -> Sample:
+    if "calls" not in line:
+        return _text_sample(cell, index, line, example)
     calls = line["calls"]
     return Sample(
         column=cell.column,
@@ -138,6 +146,33 @@ def _sample(cell: Cell, index: int, line: JsonObject, example: Example | None) -
         is_right=bool(cell.scores["exact_match"][index] == 1),
         scores={name: float(cell.scores[name][index]) for name in HEADLINE_SCORES},
     )
+
+
+def _text_sample(cell: Cell, index: int, line: JsonObject, example: Example | None) -> Sample:
+    """Return a question about a document, with what was generated and what was chosen."""
+    scores = {name: cell.scores[name][index] for name in cell.scores}
+    known = {name: float(value) for name, value in scores.items() if not np.isnan(value)}
+    predicted = [_shortened(line["raw"])] if line["answered"] else []
+    if line["likelihoods"] and example is not None:
+        pairs = zip(line["likelihoods"], line["choice_tokens"], strict=True)
+        means = [total / count for total, count in pairs]
+        predicted.append(f"chose: {example.choices[int(np.argmax(means))]}")
+    return Sample(
+        column=cell.column,
+        example_id=line["id"],
+        query=None if example is None else example.query,
+        expected=None if example is None else _right_answers(example),
+        predicted=predicted,
+        raw=_shortened(line["raw"]),
+        is_right=bool(known.get("choice_accuracy", known.get("answer_match")) == 1),
+        scores=known,
+    )
+
+
+def _right_answers(example: Example) -> list[str]:
+    """Return the answers that are right; to abstain where the document does not say."""
+    (step,) = example.steps or ()
+    return list((step.acceptable or {}).get("answers", [])) or ["unknown"]
 
 
 def _expected(example: Example) -> list[str]:

@@ -44,8 +44,9 @@ def _settings(run: RunView) -> str:
     ignored = ("data_dir", "training_rounds", *PER_ROUND)
     data = {key: value for key, value in run.settings["data"].items() if key not in ignored}
     rounds = sorted(_round_settings(run.settings["data"]))
+    documents = {k: v for k, v in run.settings.get("documents", {}).items() if k != "order"}
     rest = [run.settings[section] for section in ("model", "training", "evaluation")]
-    return canonical_json([run.settings["method"], rounds, data, rest])
+    return canonical_json([run.settings["method"], rounds, data, documents, rest])
 
 
 def _round_settings(data: JsonObject) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from compositional.columns import ROUND
+from compositional.documents.scoring import FALSE_RECALL
 from compositional.report.check import LearningCheck
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
@@ -15,7 +16,7 @@ from compositional.report.labels import (
 )
 from compositional.report.loading import Experiment
 from compositional.resampling import group_examples
-from compositional.tasks.scoring import SCORE_NAMES
+from compositional.tasks.benchmark import TOOLS
 
 ALWAYS_SHOWN = 5
 """The first figures of a table of methods stand there even where no run has them."""
@@ -52,15 +53,18 @@ def methods_table(
 
 def scores_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table:
     """Return every score of the last row."""
+    is_of_tools = experiment.task == TOOLS
+    names = [name for name in experiment.measures.names if name != FALSE_RECALL]
     rows: list[list[Entry]] = [
         [
             method.run.name,
-            *(method.last_row.get(name, NOT_SHOWN) for name in SCORE_NAMES),
-            _num_nonempty(method),
+            *(method.last_row.get(name, NOT_SHOWN) for name in names),
+            *([_num_nonempty(method)] if is_of_tools else []),
         ]
         for method in figures
     ]
-    header = ["run", *(SCORE_TITLES[name] for name in SCORE_NAMES), "n with arguments"]
+    last = ["n with arguments"] if is_of_tools else []
+    header = ["run", *(SCORE_TITLES[name] for name in names), *last]
     notes = [experiment.interval_note]
     if any(method.run.only_score for method in figures):
         notes.append("A constant answer is shown for the one score that it was chosen for.")
@@ -116,12 +120,14 @@ def check_table(checks: Sequence[LearningCheck], experiment: Experiment) -> Tabl
     """Return the check of every trained method against its floor."""
     verdicts = {True: "yes", False: "no", None: NOT_MEASURED}
     rows: list[list[Entry]] = [
-        [check.run, check.over_first_row, check.over_constant, verdicts[check.passes]]
+        [check.run, check.over_first_row, check.over_floor, verdicts[check.passes]]
         for check in checks
     ]
-    header = ["run", "diagonal minus row 0", "diagonal minus best constant", "learns"]
+    floor = "best constant" if experiment.task == TOOLS else "zero-shot"
+    header = ["run", "diagonal minus row 0", f"diagonal minus {floor}", "learns"]
+    score = capitalised(SCORE_TITLES[experiment.measures.headline[0]])
     notes = [
-        "Tool F1 of the diagonal, pooled over rounds; paired over test examples. A method learns "
+        f"{score} of the diagonal, pooled over rounds; paired over test examples. A method learns "
         "where the lower ends of both intervals lie above 0.",
         *_fewest_groups(experiment),
         experiment.interval_note,

@@ -1,7 +1,8 @@
 """The benchmark of a run: its round files found or built, loaded and checked before training."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from compositional.errors import DataError
@@ -21,6 +22,9 @@ from compositional.tasks.types import Example, JsonObject, Round, Skill
 
 __all__ = ["Benchmark", "DataConfig", "prepare"]
 
+TOOLS, DOCUMENTS = "tools", "documents"
+"""What rounds teach."""
+
 _TRAIN_FILE = Path("function_calling_train.json")
 _TEST_FILE = Path("function_calling_test.json")
 
@@ -37,6 +41,13 @@ class Benchmark:
         skills: Every tool by name, the adaptation's included.
         manifest: What the files are made of and their hashes.
         manifest_sha256: SHA-256 of the manifest as canonical JSON.
+        task: `tools` or `documents`.
+        untaught: Questions about documents that no round teaches; outside the matrix.
+        general: Questions of general knowledge; outside the matrix.
+        taught_answers: Of documents, by round: every right answer to a question about them,
+            normalised.
+        generates_at_ends: Whether answers are generated in a round's own row and the last one
+            only; choices are given their likelihoods in every row.
     """
 
     rounds: tuple[Round, ...]
@@ -46,28 +57,19 @@ class Benchmark:
     skills: dict[str, Skill]
     manifest: JsonObject
     manifest_sha256: str
+    task: str = TOOLS
+    untaught: tuple[Example, ...] = ()
+    general: tuple[Example, ...] = ()
+    taught_answers: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    generates_at_ends: bool = False
+
+    def answers_until(self, row: int) -> frozenset[str]:
+        """Return all normalised answers about documents of the first rounds."""
+        return frozenset().union(*(self.taught_answers.get(n, ()) for n in range(1, row + 1)))
 
     def summary(self) -> list[str]:
-        """Return lines on each set of examples (n, distinct base queries) and what limits it."""
-        before = (self.adaptation,) if self.adaptation else ()
-        lines = [
-            _summary_line(f"{round_.name} {split}", examples)
-            for round_ in (*before, *self.rounds)
-            for split, examples in (
-                ("train", round_.train),
-                ("validation", round_.validation),
-                ("test", round_.test),
-            )
-        ]
-        lines += [_summary_line("mixed", self.mixed)] if self.mixed else []
-        lines += [_summary_line("unanswerable", self.unanswerable)] if self.unanswerable else []
-        lines += [f"twins: {one} and {other}" for one, other in self.manifest.get("twins", [])]
-        for manifest in self.manifest["rounds"]:
-            names = manifest.get("tools_that_differ_in_parameter_names", [])
-            lines += [f"parameter names differ between rows of {name}" for name in names]
-            if left_out := manifest.get("one_call_training_rows_over_train_size"):
-                lines += [f"{manifest['name']}: {left_out} training rows over train_size left out"]
-        return lines
+        """Return lines on each set of examples and what limits it."""
+        return _document_lines(self) if self.task == DOCUMENTS else _tool_lines(self)
 
 
 def prepare(config: DataConfig, seed: int, *, exact: bool = False) -> Benchmark:
@@ -228,6 +230,47 @@ def _manifest(files: DataFiles, skills: Mapping[str, Skill]) -> JsonObject:
 
 def _digest(manifest: JsonObject) -> str:
     return sha256_text(canonical_json(manifest))
+
+
+def _tool_lines(benchmark: Benchmark) -> list[str]:
+    """Return n and distinct base queries of each set, and what makes tools hard to tell apart."""
+    before = (benchmark.adaptation,) if benchmark.adaptation else ()
+    lines = [
+        _summary_line(f"{round_.name} {split}", examples)
+        for round_ in (*before, *benchmark.rounds)
+        for split, examples in (
+            ("train", round_.train),
+            ("validation", round_.validation),
+            ("test", round_.test),
+        )
+    ]
+    lines += [_summary_line("mixed", benchmark.mixed)] if benchmark.mixed else []
+    lines += (
+        [_summary_line("unanswerable", benchmark.unanswerable)] if benchmark.unanswerable else []
+    )
+    lines += [f"twins: {one} and {other}" for one, other in benchmark.manifest.get("twins", [])]
+    for manifest in benchmark.manifest["rounds"]:
+        names = manifest.get("tools_that_differ_in_parameter_names", [])
+        lines += [f"parameter names differ between rows of {name}" for name in names]
+        if left_out := manifest.get("one_call_training_rows_over_train_size"):
+            lines += [f"{manifest['name']}: {left_out} training rows over train_size left out"]
+    return lines
+
+
+def _document_lines(benchmark: Benchmark) -> list[str]:
+    """Return documents, their length and their questions, a line a round."""
+    lines = []
+    for round_ in benchmark.rounds:
+        num_words = sum(len(document.text.split()) for document in round_.documents)
+        kinds = Counter(example.kind for example in round_.test)
+        asked = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        lines.append(
+            f"{round_.name}: {len(round_.documents)} documents of {num_words} words, "
+            f"{len(round_.test)} questions ({asked})"
+        )
+    lines += [f"untaught: {len(benchmark.untaught)} questions"] if benchmark.untaught else []
+    lines += [f"general: {len(benchmark.general)} questions"] if benchmark.general else []
+    return lines
 
 
 def _summary_line(name: str, examples: Sequence[Example]) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 JsonObject = dict[str, Any]
+CALLS, TEXT = "calls", "text"
+"""Forms of an answer."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Step:
         skill: Name of the tool that is called; None for an answer in plain text.
         response: The arguments as a JSON object, or the plain text.
         acceptable: For each argument the list of values that count as right; `""` in a list
-            means that the argument may be left out. None where only `response` is right.
+            means that the argument may be left out. None where only `response` is right. Of a
+            plain text, `answers`: the texts that are right, none where only to abstain is.
     """
 
     skill: str | None
@@ -53,8 +56,13 @@ class Example:
         query: What the user asks.
         steps: The answer; `()` where no call is expected, None where it is hidden from a method.
         round: Index (1-based) of the round that it belongs to; None where hidden or in no round.
-        base_ids: The single-tool rows whose queries are joined in it. Examples that share one
-            are not independent: intervals resample them together.
+        base_ids: The single-tool rows whose queries are joined in it; a question's own id. Examples
+            that share one are not independent: intervals resample them together.
+        form: What answers it: `calls` or `text`.
+        choices: Texts of which one is right, each to be given its likelihood; `()` for none.
+        generates: Whether an answer is to be generated, beside the likelihoods.
+        kind: Kind of a question, for tables: `direct`, `reversed` and so on; "" for none.
+        document: Name of the document that a question is about; "" for none.
     """
 
     id: str
@@ -62,13 +70,22 @@ class Example:
     steps: tuple[Step, ...] | None
     round: int | None = None
     base_ids: tuple[str, ...] = ()
+    form: str = CALLS
+    choices: tuple[str, ...] = ()
+    generates: bool = True
+    kind: str = ""
+    document: str = ""
 
-    def hidden(self, sees: frozenset[str] = frozenset()) -> "Example":
+    def hidden(
+        self, sees: frozenset[str] = frozenset(), *, generates: bool | None = None
+    ) -> "Example":
         """Return the example as a method may see it before it answers.
 
         Args:
             sees: What the method declares that it sees: `round`, `tools` (the names of the
-                expected calls, without their arguments), or nothing.
+                expected calls, without their arguments), `document` (which one is asked about), or
+                nothing.
+            generates: Whether an answer is to be generated; None for as the example has it.
         """
         tools = tuple(Step(step.skill, "") for step in self.steps or ())
         return replace(
@@ -76,6 +93,9 @@ class Example:
             steps=tools if "tools" in sees else None,
             base_ids=(),
             round=self.round if "round" in sees else None,
+            generates=self.generates if generates is None else generates,
+            kind="",
+            document=self.document if "document" in sees else "",
         )
 
 
@@ -142,6 +162,10 @@ class Prediction:
         parts: Where `calls` is None: each call that was begun, None for one that does not parse.
             The seed's figures count them; `()` counts as one call that does not parse.
         reused: Whether the answer was kept from an earlier time, not generated for this.
+        likelihoods: Of each choice, the sum of the log-likelihoods of its tokens; `()` where none
+            was asked for or the method has none.
+        choice_tokens: Tokens of each choice.
+        answered: Whether an answer was generated; `raw` is empty where it was not.
     """
 
     raw: str
@@ -150,6 +174,9 @@ class Prediction:
     num_tokens: int = 0
     parts: tuple[Call | None, ...] = ()
     reused: bool = field(default=False, compare=False)
+    likelihoods: tuple[float, ...] = ()
+    choice_tokens: tuple[int, ...] = ()
+    answered: bool = True
 
 
 def skill_names(rounds: Sequence[Round]) -> list[str]:

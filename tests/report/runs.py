@@ -109,7 +109,7 @@ def write_run(
             predictions = [replace(p, reused=row in reused) for p in predictions]
             files.write_cell(row, column, predictions, scores, 2.0, 96)
         if drift and row in drift:
-            files.write_drift(row, drift[row])
+            files.write_probe("drift", row, drift[row])
     if finish:
         files.finish(context)
     return files

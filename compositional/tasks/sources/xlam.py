@@ -65,14 +65,14 @@ def read_hub(name: str, revision: str | None) -> Source:
     try:
         data = datasets.load_dataset(name, revision=revision, split="train")
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(_why_not(name, error)) from error
+        raise DataError(why_not(name, error)) from error
     records = _numbered(data)
     licence = (data.info.license or "not stated").strip()
     content = sha256_text("\n".join(canonical_json(record) for _, record in records))
     return Source(name, revision, content, licence, _rows(name, records), {})
 
 
-def _why_not(name: str, error: Exception) -> str:
+def why_not(name: str, error: Exception) -> str:
     """Return one line on why a Hub data set cannot be read."""
     text = " ".join(str(error).split())
     if any(word in text for word in ("gated", "authenticated", "401 Client", "403 Client")):

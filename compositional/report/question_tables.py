@@ -1,0 +1,97 @@
+"""Tables of rounds of documents: kinds of questions, false recall, general ability."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compositional.columns import GENERAL, UNTAUGHT
+from compositional.documents.scoring import FALSE_RECALL
+from compositional.intervals import Figure
+from compositional.report.figures import MethodFigures
+from compositional.report.formats import Entry, Table, number
+from compositional.report.further_tables import drift_text, outside_cell
+from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
+from compositional.report.loading import Experiment
+
+CHOICE = "choice_accuracy"
+
+
+def question_kinds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
+    """Return a score of the last row by kind of question; None where all are of one kind."""
+    means = {method.run.name: _by_kind(method, score_name) for method in figures}
+    kinds = list(dict.fromkeys(kind for values in means.values() for kind in values))
+    if len(kinds) < 2:
+        return None
+    rows: list[list[Entry]] = [
+        [name, *(Figure(values.get(kind), None) for kind in kinds)]
+        for name, values in means.items()
+    ]
+    title = f"{capitalised(SCORE_TITLES[score_name])} by kind of question, last row"
+    note = "Means over the questions of all rounds, without intervals."
+    return Table(title, ["run", *(kind.replace("_", " ") for kind in kinds)], rows, [note])
+
+
+def _by_kind(method: MethodFigures, score_name: str) -> dict[str, float]:
+    """Return the mean over the last row's questions of each kind."""
+    run = method.run
+    values: dict[str, list[float]] = {}
+    for cell in run.cell_list:
+        if cell.row == len(run.rounds) and cell.column in run.rounds and score_name in cell.scores:
+            for kind, value in zip(cell.kinds, cell.scores[score_name], strict=True):
+                if not np.isnan(value):
+                    values.setdefault(kind, []).append(float(value))
+    return {kind: float(np.mean(found)) for kind, found in sorted(values.items())}
+
+
+def documents_outside_table(
+    experiment: Experiment, figures: Sequence[MethodFigures]
+) -> Table | None:
+    """Return what stands outside the matrix after the last round; None where nothing does."""
+    runs = [method.run for method in figures]
+    has_untaught, has_general = (any(r.has(kind) for r in runs) for kind in (UNTAUGHT, GENERAL))
+    has_drift = any(run.drift for run in runs)
+    if not (has_untaught or has_general or has_drift):
+        return None
+    header = ["run"]
+    header += ["false recall", "untaught, choice accuracy"] if has_untaught else []
+    header += ["general questions", "of those right before"] if has_general else []
+    header += ["perplexity of plain texts", "before", "drift (nats)"] if has_drift else []
+    rows = []
+    for method in figures:
+        last = len(method.run.rounds)
+        row: list[Entry] = [method.run.name]
+        if has_untaught:
+            row += [outside_cell(method, last, UNTAUGHT, name) for name in (FALSE_RECALL, CHOICE)]
+        if has_general:
+            row += [outside_cell(method, last, GENERAL, CHOICE), _kept(method)]
+        if has_drift:
+            row += [_perplexity(method, t) for t in (last, 0)]
+            row.append(drift_text(method.run.drift.get(last)))
+        rows.append(row)
+    notes = [
+        "After the last round. False recall: answers about documents not taught that equal one "
+        "about a taught document. Untaught: choices about them; nothing can be known of them.",
+        "General questions: 100 that ship with the project, by choices; of those that were right "
+        "under the same method before any round, the share that is right still.",
+        "Perplexity: exponential of the mean loss a token over 12 plain texts of the project. "
+        "Drift: mean KL of the next-token distribution from the base model's.",
+        experiment.interval_note,
+    ]
+    return Table("Outside the matrix", header, rows, notes)
+
+
+def _kept(method: MethodFigures) -> str:
+    """Return the share of the general questions right before any round that are right still."""
+    cells = [
+        method.run.cells.get((row, GENERAL), {}).get(CHOICE) for row in (0, len(method.run.rounds))
+    ]
+    before, after = cells
+    if before is None or after is None or not (before == 1).any():
+        return NOT_MEASURED
+    was_right = before == 1
+    return f"{number(float(after[was_right].mean()))} of {int(was_right.sum())}"
+
+
+def _perplexity(method: MethodFigures, row: int) -> str:
+    loss = method.run.held_out.get(row)
+    return NOT_MEASURED if loss is None else number(float(np.exp(loss)))
