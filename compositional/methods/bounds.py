@@ -151,6 +151,7 @@ def _join(rounds: Sequence[Round]) -> Round:
         last,
         skills=tuple(skill for round_ in rounds for skill in round_.skills),
         train=tuple(example for round_ in rounds for example in round_.train),
+        documents=tuple(document for round_ in rounds for document in round_.documents),
     )
 
 

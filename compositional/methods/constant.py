@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from compositional.methods.stored import example_from_json, example_to_json, sto
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import TOOLS, Benchmark
 from compositional.tasks.scoring import SCORE_NAMES, score_example
 from compositional.tasks.types import Call, Example, Prediction, Round, Skill
 
@@ -32,6 +33,7 @@ class ConstantConfig:
         maximise: The score that k is chosen for, and the only one that is shown.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (TOOLS,)
     maximise: str = "tool_f1"
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "Constant":

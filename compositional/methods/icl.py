@@ -6,6 +6,7 @@ prompts of a cell share the part before the query, so it is computed once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from compositional.generation.generate import generate
 from compositional.methods.base import Traits
@@ -20,7 +21,7 @@ from compositional.methods.toolbox import Toolbox
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import TOOLS, Benchmark
 from compositional.tasks.types import Example, Prediction, Round
 
 
@@ -34,6 +35,7 @@ class IclConfig:
         instruction: What stands before the tools.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (TOOLS,)
     demonstrations: int = 0
     tool_format: str = "compact"
     instruction: str = INSTRUCTION

@@ -7,6 +7,7 @@ baseline of continual learning: a reservoir of past rows, an exact share of ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from compositional.errors import check_at_least, check_choice
 from compositional.generation.generate import generate
@@ -17,7 +18,7 @@ from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import TOOLS, Benchmark
 from compositional.tasks.types import Example, Prediction, Round
 from compositional.training.fit import ParameterGroup
 from compositional.training.lesson import Lesson, Replay
@@ -41,6 +42,7 @@ class LoraConfig:
         replay_ratio: Share of replayed rows among all rows, at least 0 and below 1.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (TOOLS,)
     lr: float = 5e-4
     weight_decay: float = 0.01
     between_rounds: str = "continue"

@@ -8,6 +8,7 @@ which the backbone is frozen or merged for good (algorithm 1).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.generation.generate import generate
@@ -25,7 +26,7 @@ from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import TOOLS, Benchmark
 from compositional.tasks.types import Example, Prediction, Round, Skill
 from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup
@@ -57,6 +58,7 @@ class MemoryTokensConfig:
         use_ground_truth_tools: Whether the expected tools are forced while decoding.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (TOOLS,)
     lr: float = 5e-3
     init: str = "description"
     decouple_embeddings: bool = False

@@ -74,9 +74,10 @@ def request_ids(
 
 
 def asked(benchmark: Benchmark) -> list[Example]:
-    """Return every example that a run may ask: of all rounds, joined over rounds, unanswerable."""
+    """Return every example that a run may ask: of all rounds, and those outside the matrix."""
     of_rounds = [e for round_ in benchmark.rounds for e in (*round_.test, *round_.validation)]
-    return [*of_rounds, *benchmark.mixed, *benchmark.unanswerable]
+    outside = (benchmark.mixed, benchmark.unanswerable, benchmark.untaught, benchmark.general)
+    return [*of_rounds, *(example for examples in outside for example in examples)]
 
 
 def trained_or_asked(benchmark: Benchmark) -> list[Example]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from compositional.errors import check_at_least
 from compositional.generation.generate import generate
@@ -18,7 +19,7 @@ from compositional.methods.toolbox import Toolbox
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
-from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.benchmark import TOOLS, Benchmark
 from compositional.tasks.types import Example, Prediction, Round, Skill
 
 
@@ -27,7 +28,7 @@ class RagConfig:
     """RAG over the tools taught so far.
 
     Attributes:
-        retriever: `bm25` or `dense`.
+        retriever: `bm25`, `tfidf` or `dense`.
         k: Tools in the prompt.
         dense_model: Hub id or folder of the dense retriever; empty for all-MiniLM-L6-v2.
         demonstrations: Training rows of each of these tools that stand there as well.
@@ -35,6 +36,7 @@ class RagConfig:
         instruction: What stands before the tools.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = (TOOLS,)
     retriever: str = "bm25"
     k: int = 3
     dense_model: str = ""
@@ -78,8 +80,10 @@ class Rag:
         config, toolbox = self.config, self.toolbox
         found: list[list[Skill]] = [[] for _ in examples]
         if toolbox.skills:
-            retriever = build_retriever(config.retriever, toolbox.skills, config.dense_model)
-            found = [retriever.top(example.query, config.k)[::-1] for example in examples]
+            texts = [tool_text(skill) for skill in toolbox.skills]
+            retriever = build_retriever(config.retriever, texts, config.dense_model)
+            places = [retriever.top(example.query, config.k)[::-1] for example in examples]
+            found = [[toolbox.skills[place] for place in chosen] for chosen in places]
         return [
             request_ids(
                 self.model,
@@ -104,3 +108,10 @@ class Rag:
     def load_state_dict(self, state: State) -> None:
         """Restore the tools and the demonstrations."""
         self.toolbox.load_state_dict(state)
+
+
+def tool_text(skill: Skill) -> str:
+    """Return what a retriever reads of a tool: name, description, parameters."""
+    properties = skill.parameters.get("properties", {})
+    parts = [f"{name} {value.get('description', '')}" for name, value in properties.items()]
+    return " ".join([skill.name, skill.description, *parts])

@@ -3,10 +3,17 @@
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.constant import ConstantConfig
+from compositional.methods.dual_mlp import DualMlpConfig
+from compositional.methods.full_finetuning import FullFinetuningConfig
 from compositional.methods.icl import IclConfig
+from compositional.methods.knn_lm import KnnLmConfig
 from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
+from compositional.methods.own_document import OwnDocumentConfig
 from compositional.methods.rag import RagConfig
+from compositional.methods.sparse_memory import SparseMemoryConfig
+from compositional.methods.text_lora import TextLoraConfig
+from compositional.methods.text_rag import TextRagConfig
 from compositional.methods.zero_shot import ZeroShotConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
@@ -15,6 +22,13 @@ METHODS: dict[str, type[MethodConfig]] = {
     "zero_shot": ZeroShotConfig,
     "icl": IclConfig,
     "rag": RagConfig,
+    "own_document": OwnDocumentConfig,
+    "text_rag": TextRagConfig,
+    "text_lora": TextLoraConfig,
+    "full_finetuning": FullFinetuningConfig,
+    "dual_mlp": DualMlpConfig,
+    "sparse_memory": SparseMemoryConfig,
+    "knn_lm": KnnLmConfig,
     "constant": ConstantConfig,
     "joint": JointConfig,
     "oracle": OracleConfig,

@@ -1,4 +1,4 @@
-"""Retrievers over tool descriptions: BM25 (rank-bm25) and dense (sentence-transformers)."""
+"""Retrievers over texts: BM25 (rank-bm25), TF-IDF (scikit-learn), dense (sentence-transformers)."""
 
 import re
 from collections.abc import Sequence
@@ -6,20 +6,20 @@ from typing import Protocol
 
 import numpy as np
 from rank_bm25 import BM25Plus
+from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
 from compositional.errors import ModelError, check_choice
 from compositional.models.quiet import quiet_transformers
 from compositional.packages import minilm_folder
-from compositional.tasks.types import Skill
 
-RETRIEVERS = ("bm25", "dense")
+RETRIEVERS = ("bm25", "tfidf", "dense")
 
 
 class Retriever(Protocol):
-    """Finds the tools that a query is about."""
+    """Finds the texts that a query is about."""
 
-    def top(self, query: str, k: int) -> list[Skill]:
-        """Return the k best tools, best first; ties by the order taught."""
+    def top(self, query: str, k: int) -> list[int]:
+        """Return the places of the k best texts, best first; ties by their order."""
         ...
 
 
@@ -28,23 +28,18 @@ def check_retriever(name: str) -> None:
     check_choice("retriever", name, RETRIEVERS)
 
 
-def build_retriever(name: str, skills: Sequence[Skill], model: str = "") -> Retriever:
-    """Return a retriever over tools.
+def build_retriever(name: str, texts: Sequence[str], model: str = "") -> Retriever:
+    """Return a retriever over texts.
 
     Args:
-        name: `bm25` or `dense`.
-        skills: The tools, in the order taught.
+        name: `bm25`, `tfidf` or `dense`.
+        texts: One or more.
         model: Hub id or folder of the dense retriever; empty for all-MiniLM-L6-v2 from a package.
     """
     check_retriever(name)
-    return Bm25Retriever(skills) if name == "bm25" else DenseRetriever(skills, model)
-
-
-def tool_text(skill: Skill) -> str:
-    """Return what a retriever reads of a tool: name, description, parameters."""
-    properties = skill.parameters.get("properties", {})
-    parts = [f"{name} {value.get('description', '')}" for name, value in properties.items()]
-    return " ".join([skill.name, skill.description, *parts])
+    if name == "dense":
+        return DenseRetriever(texts, model)
+    return Bm25Retriever(texts) if name == "bm25" else TfidfRetriever(texts)
 
 
 def words(text: str) -> list[str]:
@@ -54,38 +49,53 @@ def words(text: str) -> list[str]:
 
 
 class Bm25Retriever:
-    """BM25+ (Lv and Zhai 2011) over the tools' words.
+    """BM25+ (Lv and Zhai 2011) over the texts' words.
 
-    Its inverse document frequency stays above 0 where few tools share many words.
+    Its inverse document frequency stays above 0 where few texts share many words.
 
     Args:
-        skills: The tools.
+        texts: One or more.
     """
 
-    def __init__(self, skills: Sequence[Skill]) -> None:
-        self.skills = list(skills)
-        self._index = BM25Plus([words(tool_text(skill)) for skill in skills])
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._index = BM25Plus([words(text) for text in texts])
 
-    def top(self, query: str, k: int) -> list[Skill]:
-        """Return the k best tools."""
-        return _best(self.skills, self._index.get_scores(words(query)), k)
+    def top(self, query: str, k: int) -> list[int]:
+        """Return the places of the k best texts."""
+        return _best(self._index.get_scores(words(query)), k)
+
+
+class TfidfRetriever:
+    """Cosine similarity of TF-IDF vectors over the texts' words.
+
+    Args:
+        texts: One or more.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._vectorizer = TfidfVectorizer(analyzer=words)
+        self._matrix = self._vectorizer.fit_transform(texts)
+
+    def top(self, query: str, k: int) -> list[int]:
+        """Return the places of the k best texts."""
+        scores = self._matrix @ self._vectorizer.transform([query]).T
+        return _best(scores.toarray()[:, 0], k)
 
 
 class DenseRetriever:
     """Cosine similarity of sentence embeddings.
 
     Args:
-        skills: The tools.
+        texts: One or more.
         model: Hub id or folder; empty for all-MiniLM-L6-v2 from a package, without a network.
 
     Raises:
         ModelError: If the model cannot be had.
     """
 
-    def __init__(self, skills: Sequence[Skill], model: str = "") -> None:
+    def __init__(self, texts: Sequence[str], model: str = "") -> None:
         from sentence_transformers import SentenceTransformer
 
-        self.skills = list(skills)
         name = model or str(minilm_folder())
         try:
             with quiet_transformers():
@@ -95,19 +105,17 @@ class DenseRetriever:
                 f"the dense retriever's model {name!r} is no folder and cannot be had from the "
                 "Hub: give a folder, or leave dense_model empty for all-MiniLM-L6-v2"
             ) from error
-        texts = [tool_text(skill) for skill in skills]
         self._matrix = self._encoder.encode(
-            texts, normalize_embeddings=True, show_progress_bar=False
+            list(texts), normalize_embeddings=True, show_progress_bar=False
         )
 
-    def top(self, query: str, k: int) -> list[Skill]:
-        """Return the k best tools."""
+    def top(self, query: str, k: int) -> list[int]:
+        """Return the places of the k best texts."""
         vector = self._encoder.encode([query], normalize_embeddings=True, show_progress_bar=False)[
             0
         ]
-        return _best(self.skills, self._matrix @ vector, k)
+        return _best(self._matrix @ vector, k)
 
 
-def _best(skills: Sequence[Skill], scores: np.ndarray, k: int) -> list[Skill]:
-    order = np.argsort(-np.asarray(scores), kind="stable")[:k]
-    return [skills[int(index)] for index in order]
+def _best(scores: np.ndarray, k: int) -> list[int]:
+    return [int(place) for place in np.argsort(-np.asarray(scores), kind="stable")[:k]]

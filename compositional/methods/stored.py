@@ -1,4 +1,4 @@
-"""Examples as JSON, for the buffers that methods keep between rounds."""
+"""Requests for calls as JSON, for the buffers that methods keep between rounds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,10 +7,12 @@ from typing import Any
 from compositional.files import canonical_json
 from compositional.tasks.types import Example, Step
 
+FIELDS = ("id", "query", "steps", "round", "base_ids")
+
 
 def example_to_json(example: Example) -> dict[str, Any]:
-    """Return an example as a JSON object."""
-    return asdict(example)
+    """Return a request for calls as a JSON object."""
+    return {name: value for name, value in asdict(example).items() if name in FIELDS}
 
 
 def example_from_json(value: dict[str, Any]) -> Example:

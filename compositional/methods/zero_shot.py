@@ -1,16 +1,19 @@
-"""Zero-shot: the frozen model with an instruction and the query, no tool named."""
+"""Zero-shot: the frozen model with an instruction and the query, no tool named.
+
+In rounds of documents this is the floor: what the model answers from what it knew before.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compositional.generation.generate import generate
 from compositional.methods.base import Traits
-from compositional.methods.prompts import INSTRUCTION, asked, request_ids, text_predictions
+from compositional.methods.prompts import INSTRUCTION, asked, request_ids
+from compositional.methods.questions import answer_prompts, prompt_ids
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.tasks.benchmark import Benchmark
-from compositional.tasks.types import Example, Prediction, Round
+from compositional.tasks.types import TEXT, Example, Prediction, Round
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class ZeroShotConfig:
     """Zero-shot.
 
     Attributes:
-        instruction: What stands before the query.
+        instruction: What stands before a query for tools.
     """
 
     instruction: str = INSTRUCTION
@@ -46,12 +49,14 @@ class ZeroShot:
 
     def prompt(self, example: Example) -> list[int]:
         """Return the prompt of an example."""
+        if example.form == TEXT:
+            return prompt_ids(self.model, example)
         return request_ids(self.model, example.query, self.config.instruction)
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the instruction and the query."""
         prompts = [self.prompt(example) for example in examples]
-        return text_predictions(self.model, generate(self.model, prompts, run, "answers"))
+        return answer_prompts(self.model, examples, prompts, run)
 
     def state_dict(self) -> State:
         """Return an empty state."""

@@ -10,6 +10,7 @@ from transformers.cache_utils import DynamicLayer
 
 from compositional.errors import ConfigError, ModelError
 from compositional.models.adapters import LoraSettings, LoraStack
+from compositional.models.attachments import Attachment
 from compositional.models.chat import ChatTemplate
 from compositional.models.loading import LoadedModel
 from compositional.models.memory_rows import MemoryRows, attach_rows
@@ -53,6 +54,7 @@ class LanguageModel:
         self.freezes_prompts: bool | None = None
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
+        self.attachments: dict[str, Attachment] = {}
 
     def _find_stop_ids(self) -> list[int]:
         """Return the ids that end an answer, the chat template's own first."""
@@ -98,6 +100,15 @@ class LanguageModel:
                 "let the adapter be frozen or dropped"
             )
 
+    def check_whole(self, what: str) -> None:
+        """Refuse what needs all of the backbone's weights in this process.
+
+        Raises:
+            ConfigError: If the backbone is sharded.
+        """
+        if self.is_sharded:
+            raise ConfigError(f"{what} needs the backbone whole: set model.shards 1")
+
     def add_lora(self, settings: LoraSettings) -> LoraStack:
         """Prepare the backbone for LoRA adapters; none is attached yet."""
         self.lora = LoraStack(self.backbone, settings)
@@ -112,6 +123,8 @@ class LanguageModel:
                 state["rows.head"] = self.rows.matrix("head").detach()
         if self.lora is not None:
             state |= self.lora.state_dict()
+        for owner, attachment in self.attachments.items():
+            state |= {f"{owner}.{name}": t for name, t in attachment.state_dict().items()}
         return state
 
     def fingerprint(self) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from compositional.errors import ConfigError, ModelError
 from compositional.methods.prompts import INSTRUCTION, call_lines, request_ids
-from compositional.methods.rag import Rag, RagConfig
+from compositional.methods.rag import Rag, RagConfig, tool_text
 from compositional.methods.retrieval import Bm25Retriever
 from compositional.models.language_model import LanguageModel
 from compositional.tasks.types import Example
@@ -37,9 +37,10 @@ def test_the_prompt_holds_the_k_best_of_the_tools_taught_so_far(model) -> None:
         for index in (1, 2, 3):
             method.learn(toy_round(index), toy_context())
             taught = [name for names in NAMES[:index] for name in names]
-            retriever = Bm25Retriever(method.toolbox.skills)
+            skills = method.toolbox.skills
+            retriever = Bm25Retriever([tool_text(skill) for skill in skills])
             for query, text in zip(QUERIES, texts(method), strict=True):
-                found = [skill.name for skill in retriever.top(query.query, k)]
+                found = [skills[place].name for place in retriever.top(query.query, k)]
                 shown = [name for names in NAMES for name in names if f"- {name}(" in text]
                 assert set(shown) == set(found) <= set(taught)
                 assert len(shown) == min(k, len(taught))

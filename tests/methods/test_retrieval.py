@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from compositional.errors import ConfigError, ModelError
+from compositional.methods.rag import tool_text
 from compositional.methods.retrieval import (
     Bm25Retriever,
     DenseRetriever,
+    TfidfRetriever,
     build_retriever,
-    tool_text,
     words,
 )
 from compositional.tasks.types import Skill
@@ -26,6 +27,7 @@ SKILLS = [
     skill("stop_song", "Stops the song."),
     skill("set_alarm", "Rings at a time."),
 ]
+TEXTS = [tool_text(each) for each in SKILLS]
 
 
 def test_names_are_split_into_words() -> None:
@@ -44,8 +46,9 @@ def test_names_are_split_into_words() -> None:
         ("alarm", "set_alarm"),
     ],
 )
-def test_bm25_finds_the_tool_that_shares_rare_words(query, first) -> None:
-    assert Bm25Retriever(SKILLS).top(query, 1)[0].name == first
+def test_words_find_the_tool_that_shares_rare_words(query, first) -> None:
+    for retriever in (Bm25Retriever(TEXTS), TfidfRetriever(TEXTS)):
+        assert SKILLS[retriever.top(query, 1)[0]].name == first
 
 
 def test_bm25_order_by_hand() -> None:
@@ -67,30 +70,48 @@ def test_bm25_order_by_hand() -> None:
 
     ranked = sorted(range(3), key=lambda place: -score(documents[place]))
     assert ranked == [0, 1, 2]
-    found = Bm25Retriever(skills).top("cat dog red", 3)
-    assert [s.name for s in found] == [skills[place].name for place in ranked]
+    assert Bm25Retriever([tool_text(s) for s in skills]).top("cat dog red", 3) == ranked
+
+
+def test_tf_idf_order_by_hand() -> None:
+    """Cosines of scikit-learn's smoothed TF-IDF: idf = ln((1 + n) / (1 + df)) + 1."""
+    texts = ["red big dog", "green big cat cat", "blue bird"]
+    documents = [text.split() for text in texts]
+    vocabulary = sorted({word for document in documents for word in document})
+
+    def vector(document: list[str]) -> list[float]:
+        values = []
+        for word in vocabulary:
+            df = sum(word in d for d in documents)
+            values.append(document.count(word) * (math.log(4 / (1 + df)) + 1))
+        norm = math.sqrt(sum(value**2 for value in values)) or 1.0
+        return [value / norm for value in values]
+
+    query = vector(["cat", "big", "red"])
+    cosines = [sum(a * b for a, b in zip(query, vector(d), strict=True)) for d in documents]
+    ranked = sorted(range(3), key=lambda place: -cosines[place])
+    assert TfidfRetriever(texts).top("cat big red", 3) == ranked
 
 
 def test_a_word_of_one_of_two_tools_counts() -> None:
-    pair = [SKILLS[1], SKILLS[3]]
-    assert Bm25Retriever(pair).top("stop it", 1)[0].name == "stop_song"
+    assert Bm25Retriever([TEXTS[1], TEXTS[3]]).top("stop it", 1) == [1]
 
 
 def test_ties_keep_the_order_taught() -> None:
-    retriever = Bm25Retriever(SKILLS)
-    assert retriever.top("zebra", 5) == SKILLS
-    assert retriever.top("zebra", 2) == SKILLS[:2]
-    assert retriever.top("zebra", 99) == SKILLS
-    assert retriever.top("", 1) == SKILLS[:1]
+    for retriever in (Bm25Retriever(TEXTS), TfidfRetriever(TEXTS)):
+        assert retriever.top("zebra", 5) == [0, 1, 2, 3, 4]
+        assert retriever.top("zebra", 2) == [0, 1]
+        assert retriever.top("zebra", 99) == [0, 1, 2, 3, 4]
+        assert retriever.top("", 1) == [0]
 
 
 def test_one_tool_is_found() -> None:
-    assert Bm25Retriever(SKILLS[:1]).top("weather", 3) == SKILLS[:1]
+    assert Bm25Retriever(TEXTS[:1]).top("weather", 3) == [0]
 
 
 def test_an_unknown_retriever_is_an_error() -> None:
     with pytest.raises(ConfigError, match="unknown retriever 'bm52'; did you mean 'bm25'"):
-        build_retriever("bm52", SKILLS)
+        build_retriever("bm52", TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +148,15 @@ def test_dense_ranks_by_cosine(encoder_folder) -> None:
         with torch.no_grad():
             return model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0)
 
-    retriever = build_retriever("dense", SKILLS, str(encoder_folder))
+    retriever = build_retriever("dense", TEXTS, str(encoder_folder))
     for query in ("play a song", "the weather in a city", "money"):
         scores = [
             float(torch.cosine_similarity(embed(query), embed(tool_text(s)), dim=0)) for s in SKILLS
         ]
         expected = sorted(range(len(SKILLS)), key=lambda place: -scores[place])
-        found = retriever.top(query, 3)
-        assert [s.name for s in found] == [SKILLS[place].name for place in expected[:3]]
+        assert retriever.top(query, 3) == expected[:3]
 
 
 def test_a_dense_model_that_cannot_be_had_is_one_line() -> None:
     with pytest.raises(ModelError, match="model 'no/where' is no folder and cannot be had"):
-        DenseRetriever(SKILLS, "no/where")
+        DenseRetriever(TEXTS, "no/where")

@@ -1,0 +1,162 @@
+"""dual_mlp: test-time training of a second MLP in the last quarter of the blocks (TTT-E2E).
+
+Tandon et al. 2025 (arXiv 2512.23675) read a long context by taking gradient steps on it. Here a
+document is the context, and what was learned from it stays for the rounds to come (`carry_over`),
+or goes when the next document begins, as in the paper (`reset`).
+
+Blending: a document's change of the weights is taken to the share 1 - alpha when it has been
+learned, alpha falling from document to document. What was learned before is not touched by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from compositional.errors import ConfigError, check_at_least, check_choice
+from compositional.methods.base import Traits
+from compositional.methods.questions import (
+    answer_prompts,
+    check_documents_fit,
+    check_prompts_fit,
+    documents_of,
+    prompt_ids,
+)
+from compositional.models.blocks import blocks_of
+from compositional.models.language_model import LanguageModel
+from compositional.models.second_mlp import SecondMlps
+from compositional.run_context import RunContext
+from compositional.states import State
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.types import Document, Example, Prediction, Round
+from compositional.training.text_lesson import TextTraining, learn_text
+
+CARRY_OVER, RESET = "carry_over", "reset"
+
+
+@dataclass(frozen=True)
+class DualMlpConfig:
+    """A second MLP, trained on each document.
+
+    Attributes:
+        lr: Learning rate.
+        optimiser: `sgd`, as in the paper, or `adamw`.
+        slice_tokens: Tokens of a step; each sees all that stands before it.
+        max_grad_norm: Gradients are scaled down to this norm; 0 for never.
+        share_of_blocks: Share of the blocks, the last ones, that get a second MLP.
+        between_documents: `carry_over` keeps what earlier documents taught; `reset` begins each
+            document with untrained second MLPs.
+        alpha: Share of the first document's change that is not taken, 0 to 1.
+        alpha_decay: By how much alpha is lower for each document after it.
+        alpha_min: Where it stops falling.
+    """
+
+    lr: float = 1e-3
+    optimiser: str = "adamw"
+    slice_tokens: int = 256
+    max_grad_norm: float = 1.0
+    share_of_blocks: float = 0.25
+    between_documents: str = CARRY_OVER
+    alpha: float = 0.0
+    alpha_decay: float = 0.0
+    alpha_min: float = 0.0
+
+    @property
+    def training(self) -> TextTraining:
+        """How a document is learned."""
+        return TextTraining(self.lr, self.optimiser, self.slice_tokens, self.max_grad_norm)
+
+    def build(self, model: LanguageModel, benchmark: Benchmark) -> "DualMlp":
+        """Build the method; documents and questions must fit the model's window."""
+        _ = self.training
+        check_choice("between_documents", self.between_documents, (CARRY_OVER, RESET))
+        if not 0 < self.share_of_blocks <= 1:
+            raise ConfigError(
+                f"share_of_blocks is {self.share_of_blocks}; it must be above 0 and at most 1"
+            )
+        if not 0 <= self.alpha_min <= self.alpha <= 1:
+            raise ConfigError(
+                f"alpha is {self.alpha} and alpha_min {self.alpha_min}; they must be from 0 to 1, "
+                "alpha_min not above alpha"
+            )
+        check_at_least("alpha_decay", self.alpha_decay, 0)
+        model.check_whole("dual_mlp")
+        check_documents_fit(model, benchmark)
+        check_prompts_fit(model, benchmark)
+        return DualMlp(self, model)
+
+
+class DualMlp:
+    """The method; see `DualMlpConfig`."""
+
+    traits = Traits()
+
+    def __init__(self, config: DualMlpConfig, model: LanguageModel) -> None:
+        self.config = config
+        self.model = model
+        num_blocks = len(blocks_of(model.backbone))
+        self.second = SecondMlps(model.backbone, max(1, round(config.share_of_blocks * num_blocks)))
+        self.second.attach()
+        model.attachments["second_mlp"] = self.second
+        self.num_documents = 0
+
+    @property
+    def alpha(self) -> float:
+        """The share of the next document's change that is not taken."""
+        config = self.config
+        return max(config.alpha_min, config.alpha - config.alpha_decay * self.num_documents)
+
+    def learn(self, round_: Round, run: RunContext) -> None:
+        """Learn the round's documents one after another."""
+        if self.num_documents == 0:
+            parameters = self.second.named_parameters().values()
+            run.budget.trained_parameters += sum(p.numel() for p in parameters)
+        for document in documents_of(round_):
+            self.learn_document(document, round_.epochs, run)
+
+    def learn_document(self, document: Document, passes: int, run: RunContext) -> list[float]:
+        """Learn one document; return the loss of every step."""
+        if self.config.between_documents == RESET:
+            self.second.load_state_dict(self.second.initial)
+        before = self.second.state_dict()
+        named = self.second.named_parameters()
+        losses = learn_text(
+            document.name,
+            self.model,
+            document.text,
+            passes,
+            list(named.values()),
+            self.config.training,
+            run,
+        )
+        if self.alpha > 0:
+            with torch.no_grad():
+                for name, parameter in named.items():
+                    parameter.lerp_(before[name], self.alpha)
+        self.num_documents += 1
+        return losses
+
+    def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
+        """Answer from the question alone."""
+        prompts = [prompt_ids(self.model, example) for example in examples]
+        return answer_prompts(self.model, examples, prompts, run)
+
+    def describe(self) -> dict[str, object]:
+        """Return the trained part and what alpha is for the next document."""
+        named = self.second.named_parameters()
+        blocks = sorted({int(name.partition(".")[0]) for name in named})
+        return {
+            "second MLPs in blocks": f"{blocks[0]} to {blocks[-1]}",
+            "trained parameters": sum(parameter.numel() for parameter in named.values()),
+            "alpha": self.alpha,
+            "between documents": self.config.between_documents,
+        }
+
+    def state_dict(self) -> State:
+        """Return the second MLPs."""
+        return State(self.second.state_dict(), {"num_documents": self.num_documents})
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore the second MLPs."""
+        self.second.load_state_dict(state.tensors)
+        self.num_documents = state.metadata["num_documents"]

@@ -1,0 +1,130 @@
+"""Prompts and answers that serve questions about documents and requests for tool calls alike.
+
+A question stands behind a short instruction, and behind the texts that a method puts there. A
+request for calls stands as in zero-shot, its texts being tool descriptions.
+"""
+
+from collections.abc import Sequence
+
+from compositional.generation.generate import generate
+from compositional.generation.likelihoods import choice_likelihoods
+from compositional.methods.prompts import INSTRUCTION, asked, describe_tool, text_predictions
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.tasks.benchmark import Benchmark
+from compositional.tasks.types import TEXT, Document, Example, Prediction, Round
+from compositional.training.batching import TokenSequence
+
+QUESTION_INSTRUCTION = "Answer the question in a few words. Say unknown if you do not know."
+
+
+def documents_of(round_: Round) -> list[Document]:
+    """Return what a round teaches as texts: its documents, and each tool's description."""
+    tools = [Document(skill.name, describe_tool(skill, "full")) for skill in round_.skills]
+    return [*round_.documents, *tools]
+
+
+def question_text(query: str, texts: Sequence[str] = ()) -> str:
+    """Return what a user asks: the instruction, the texts, the question."""
+    return "\n\n".join([QUESTION_INSTRUCTION, *texts, f"Question: {query}"])
+
+
+def prompt_ids(model: LanguageModel, example: Example, texts: Sequence[str] = ()) -> list[int]:
+    """Return the prompt of an example.
+
+    Args:
+        model: Its chat template is used.
+        example: A question, or a request for calls.
+        texts: What stands before it, in order.
+    """
+    if example.form == TEXT:
+        return model.chat.prompt_ids(question_text(example.query, texts))
+    return model.chat.prompt_ids("\n\n".join([INSTRUCTION, *texts, example.query]))
+
+
+def check_prompts_fit(model: LanguageModel, benchmark: Benchmark) -> None:
+    """Refuse questions that do not fit the window by themselves.
+
+    Raises:
+        ModelError: With the example.
+    """
+    for example in asked(benchmark):
+        model.check_fits(len(prompt_ids(model, example)), 0, f"the prompt of example {example.id}")
+
+
+def check_documents_fit(model: LanguageModel, benchmark: Benchmark) -> None:
+    """Refuse documents that do not fit the window whole: nothing is dropped.
+
+    Raises:
+        ModelError: With the document.
+    """
+    for round_ in benchmark.rounds:
+        for document in documents_of(round_):
+            num_tokens = len(model.chat.text_ids(document.text))
+            model.check_fits(num_tokens, 0, f"document {document.name!r}")
+
+
+def answer_prompts(
+    model: LanguageModel,
+    examples: Sequence[Example],
+    prompts: Sequence[Sequence[int]],
+    run: RunContext,
+) -> list[Prediction]:
+    """Answer examples from their prompts, and score their choices.
+
+    Args:
+        model: The model with all that is attached to it.
+        examples: As a method sees them; some may ask for likelihoods only.
+        prompts: Token ids, one prompt an example.
+        run: As every verb is handed it.
+    """
+    scored = [place for place, example in enumerate(examples) if example.choices]
+    choices = [
+        [model.chat.target_ids(text) for text in examples[place].choices] for place in scored
+    ]
+    found = choice_likelihoods(model, [prompts[n] for n in scored], choices, run, "choices")
+    likelihoods = dict(zip(scored, found, strict=True))
+    generated = [place for place, example in enumerate(examples) if example.generates]
+    answers = generate(model, [prompts[place] for place in generated], run, "answers")
+    of_calls = dict(zip(generated, text_predictions(model, answers), strict=True))
+    by_place = dict(zip(generated, answers, strict=True))
+    predictions = []
+    for place, example in enumerate(examples):
+        if example.form != TEXT:
+            predictions.append(of_calls[place])
+            continue
+        answer = by_place.get(place)
+        given = likelihoods.get(place)
+        predictions.append(
+            Prediction(
+                raw="" if answer is None else model.text(list(answer.ids)).strip(),
+                calls=(),
+                num_tokens=0 if answer is None else len(answer.ids),
+                reused=answer is not None and answer.reused,
+                likelihoods=() if given is None else given.sums,
+                choice_tokens=() if given is None else given.num_tokens,
+                answered=answer is not None,
+            )
+        )
+    return predictions
+
+
+def text_rows(
+    model: LanguageModel, text: str, slice_tokens: int, context_tokens: int
+) -> list[TokenSequence]:
+    """Return a text as rows for next-token training, none of it left out.
+
+    Args:
+        model: Its tokenizer is used.
+        text: The document.
+        slice_tokens: Tokens with a loss in a row, at the most.
+        context_tokens: Tokens before them that the row sees, at the most; one or more.
+    """
+    ids = model.chat.text_ids(text)
+    return [
+        TokenSequence(
+            tuple(ids[max(0, start - context_tokens) : start]),
+            tuple(ids[start : start + slice_tokens]),
+        )
+        for start in range(1, len(ids), slice_tokens)
+    ]

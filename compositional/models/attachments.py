@@ -1,0 +1,16 @@
+"""What a method hangs onto a frozen backbone beside rows and adapters."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Attachment(Protocol):
+    """Something that changes what a model computes, and can be taken off again.
+
+    Detached, it leaves the model bit for bit as it was.
+    """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return every tensor by which the model differs from its backbone."""
+        ...

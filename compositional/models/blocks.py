@@ -1,0 +1,49 @@
+"""The blocks of a decoder and the MLP in each, whatever its family calls them."""
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from compositional.errors import ModelError
+
+OUTPUT_NAMES = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
+"""What families call the last matrix of an MLP: Llama, Qwen, Gemma; GPT-2; GPT-NeoX; Phi."""
+
+
+def blocks_of(model: PreTrainedModel) -> list[nn.Module]:
+    """Return the blocks in the order of the computation.
+
+    Raises:
+        ModelError: If the model has no list of as many blocks as its config says.
+    """
+    num_blocks: int = model.config.num_hidden_layers
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == num_blocks:
+            return list(module)
+    raise ModelError(f"{type(model).__name__} has no list of {num_blocks} blocks")
+
+
+def mlp_of(block: nn.Module) -> nn.Module:
+    """Return the MLP of a block.
+
+    Raises:
+        ModelError: If the block has none under that name.
+    """
+    mlp = getattr(block, "mlp", None)
+    if not isinstance(mlp, nn.Module):
+        raise ModelError(f"{type(block).__name__} has no module named mlp")
+    return mlp
+
+
+def output_of(mlp: nn.Module) -> nn.Module:
+    """Return the last matrix of an MLP, which writes into the residual stream.
+
+    Raises:
+        ModelError: If the MLP has none of the known names.
+    """
+    for name in OUTPUT_NAMES:
+        found = getattr(mlp, name, None)
+        if isinstance(found, nn.Module):
+            return found
+    raise ModelError(
+        f"{type(mlp).__name__} has none of {', '.join(OUTPUT_NAMES)}: its last matrix is not known"
+    )

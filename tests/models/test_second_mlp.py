@@ -1,0 +1,125 @@
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    OPTConfig,
+    PhiConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
+
+from compositional.errors import ModelError
+from compositional.models.second_mlp import SecondMlps
+from compositional.models.sparse_slots import SparseSlots
+
+SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
+         "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 50,
+         "max_position_embeddings": 64}  # fmt: skip
+CONFIGS: dict[str, PreTrainedConfig] = {
+    "llama": LlamaConfig(**SIZES),
+    "qwen2": Qwen2Config(**SIZES),
+    "gemma": GemmaConfig(**SIZES, head_dim=8),
+    "gpt2": GPT2Config(n_embd=32, n_layer=4, n_head=4, n_positions=64, vocab_size=50),
+    "gpt_neox": GPTNeoXConfig(**SIZES),
+    "phi": PhiConfig(**SIZES),
+}
+IDS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+
+
+@pytest.fixture(params=list(CONFIGS))
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    torch.manual_seed(0)
+    found: PreTrainedModel = AutoModelForCausalLM.from_config(CONFIGS[request.param])
+    return found.eval().requires_grad_(False)
+
+
+def logits(model: PreTrainedModel, ids: torch.Tensor = IDS) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=ids, use_cache=False).logits
+
+
+def disturb(second: SecondMlps) -> None:
+    torch.manual_seed(1)
+    for parameter in second.named_parameters().values():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+
+
+def test_attaching_changes_no_bit_and_gradients_are_alive(model) -> None:
+    before = logits(model)
+    second = SecondMlps(model, 2)
+    second.attach()
+    assert torch.equal(logits(model), before)
+    named = second.named_parameters()
+    for parameter in named.values():
+        parameter.requires_grad_(True)
+    model(input_ids=IDS, labels=IDS, use_cache=False).loss.backward()
+    alive = [name for name, p in named.items() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert len(alive) >= 2  # the last matrix of each block
+
+
+def test_detaching_leaves_the_model_bit_for_bit(model) -> None:
+    before = logits(model)
+    second = SecondMlps(model, 2)
+    second.attach()
+    disturb(second)
+    assert not torch.equal(logits(model), before)
+    second.detach()
+    assert torch.equal(logits(model), before)
+
+
+def test_later_tokens_change_nothing_before_and_a_cache_changes_nothing(model) -> None:
+    second = SecondMlps(model, 2)
+    second.attach()
+    disturb(second)
+    whole = logits(model)
+    changed = IDS.clone()
+    changed[0, 5:] = 7
+    assert torch.allclose(logits(model, changed)[:, :5], whole[:, :5], atol=1e-6)
+    with torch.no_grad():
+        first = model(input_ids=IDS[:, :5], use_cache=True)
+        rest = model(input_ids=IDS[:, 5:], past_key_values=first.past_key_values).logits
+    assert torch.allclose(torch.cat([first.logits, rest], dim=1), whole, atol=1e-5)
+
+
+def test_a_state_gives_the_same_logits(model) -> None:
+    second = SecondMlps(model, 2)
+    second.attach()
+    disturb(second)
+    expected, state = logits(model), second.state_dict()
+    second.load_state_dict(second.initial)
+    assert not torch.equal(logits(model), expected)
+    second.load_state_dict(state)
+    assert torch.equal(logits(model), expected)
+
+
+def test_changes_of_slots_are_those_of_columns(model) -> None:
+    before = logits(model)
+    slots = SparseSlots(model, 2)
+    torch.manual_seed(2)
+    places = [torch.tensor([1, 5, 40]), torch.tensor([2])]
+    for parameter in slots.add("a", places):
+        parameter.data += torch.randn_like(parameter)
+    found = logits(model)
+    assert not torch.equal(found, before)
+    changes = slots.changes["a"]
+    slots.remove("a")
+    assert torch.equal(logits(model), before)
+    for output, change in zip(slots._outputs, changes, strict=True):
+        weight = output.weight.data
+        if isinstance(output, torch.nn.Linear):
+            weight[:, change.slots] += change.values.data.T
+        else:
+            weight[change.slots] += change.values.data
+    assert torch.allclose(logits(model), found, atol=1e-5)
+
+
+def test_a_family_that_is_not_known_is_refused_by_name() -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64}
+    model = AutoModelForCausalLM.from_config(OPTConfig(**sizes, vocab_size=50))
+    with pytest.raises(ModelError, match="OPTDecoderLayer has no module named mlp"):
+        SecondMlps(model, 1)
