@@ -79,8 +79,11 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
         known = {key: value for key, value in overrides.items() if key in _known(settings)}
         if overrides and not known:
             continue
-        point = merge(merge(settings, {"data": data}), _nested(known))
-        if order:
+        section = "documents" if "documents" in settings else "data"
+        point = merge(merge(settings, {section: data}), _nested(known))
+        if order and section == "documents":
+            point = merge(point, {"documents": {"order": list(order)}})
+        elif order:
             point = {**point, "data": _ordered(dict(point.get("data") or {}), order)}
         parts = [
             settings["run"],

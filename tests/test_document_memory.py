@@ -1,0 +1,131 @@
+"""Documents learned, asked about and forgotten from the shell."""
+
+from pathlib import Path
+
+import pytest
+
+from compositional.cli.main import main
+from compositional.document_memory import FILE, open_memory
+from compositional.states import State, load_state, save_state
+from tests.toy import toy_model
+
+MEMORY = Path("checkpoints") / "memories" / "default"
+TEXTS = {"a.txt": "The mill of Alba stands at the Vunda.", "b.md": "Kor bakes bread in Temba."}
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two documents."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def learn(model: Path, *words: str, method: str = "dual_mlp") -> int:
+    return main(
+        ["learn", *words, "--method", method, "--model.name", str(model), "--model.device", "cpu"]
+    )
+
+
+def test_learns_asks_and_lists_between_commands(at_home, toy_model_folder, capsys) -> None:
+    assert learn(toy_model_folder, "a.txt") == 0
+    assert main(["learn", "b.md"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("learned a.txt: 37 tokens, loss ")
+    assert said[1].startswith("learned b.md: 25 tokens, loss ")
+    assert main(["ask", "Where is the mill?", "--evaluation.max_new_tokens", "4"]) == 0
+    assert main(["history"]) == 0
+    table = capsys.readouterr().out
+    assert "| a.txt    |" in table
+    assert "| b.md     |" in table
+    assert main(["info"]) == 0
+    facts = capsys.readouterr().out
+    for name in ("second MLPs in blocks", "trained parameters", "alpha", "documents", "bytes"):
+        assert name in facts
+
+
+def test_what_was_learned_is_the_same_after_it_was_read(at_home, toy_model_folder) -> None:
+    learn(toy_model_folder, "a.txt")
+    kept = load_state(MEMORY / FILE)
+    memory = open_memory(MEMORY)
+    memory.save()
+    again = load_state(MEMORY / FILE)
+    assert again.metadata == kept.metadata
+    assert all(again.tensors[name].equal(tensor) for name, tensor in kept.tensors.items())
+    assert memory.model.attached_state()
+
+
+@pytest.mark.parametrize("method", ["knn_lm", "text_rag"])
+def test_what_can_be_taken_out_is_gone_exactly(at_home, toy_model_folder, capsys, method) -> None:
+    learn(toy_model_folder, "b.md", method=method)
+    expected = load_state(MEMORY / FILE)
+    assert main(["learn", "a.txt"]) == 0
+    assert main(["forget", "a.txt"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "forgot a.txt; 1 documents are left"
+    found = load_state(MEMORY / FILE)
+    assert set(found.tensors) == set(expected.tensors)
+    assert all(found.tensors[n].equal(tensor) for n, tensor in expected.tensors.items())
+    assert found.metadata["documents"] == expected.metadata["documents"]
+
+
+def test_others_are_taught_again_where_it_cannot(at_home, toy_model_folder, capsys) -> None:
+    learn(toy_model_folder, "b.md")
+    expected = load_state(MEMORY / FILE)
+    main(["learn", "a.txt"])
+    assert main(["forget", "a.txt"]) == 0
+    assert "dual_mlp cannot take a document out exactly" in capsys.readouterr().out
+    found = load_state(MEMORY / FILE)
+    for name, tensor in expected.tensors.items():
+        assert found.tensors[name].equal(tensor), name
+    assert main(["ask", "Who?", "--evaluation.max_new_tokens", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ask", "Who?"], "holds nothing learned yet"),
+        (["learn", "nothing.txt"], "nothing.txt"),
+        (["learn", "empty.txt"], "empty.txt: is empty"),
+        (["learn", "binary.txt"], "binary.txt"),
+        (["learn", "a.txt", "--memory", "../x"], "must be a plain name"),
+        (["learn", "a.txt", "--method", "dual_mpl"], "did you mean 'dual_mlp'"),
+        (["learn", "a.txt", "--method.rate", "1"], "rate"),
+        (["forget", "a.txt"], "holds nothing learned yet"),
+    ],
+)
+def test_bad_input_is_one_line(at_home, capsys, words, message) -> None:
+    (at_home / "empty.txt").write_text(" \n")
+    (at_home / "binary.txt").write_bytes(b"\x00\xff\xfe")
+    assert main(words) == 2 or "holds nothing" in message
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (MEMORY / FILE).exists()
+
+
+def test_a_document_over_the_limit_is_refused_whole(at_home, toy_model_folder, capsys) -> None:
+    (at_home / "long.txt").write_text("word " * 600)
+    assert learn(toy_model_folder, "a.txt", "long.txt") != 0
+    assert "document 'long.txt'" in capsys.readouterr().err
+    assert [d.name for d in open_memory(MEMORY).documents] == ["a.txt"]
+
+
+def test_twice_the_same_and_another_method_are_refused(at_home, toy_model_folder, capsys) -> None:
+    learn(toy_model_folder, "a.txt")
+    assert main(["learn", "a.txt"]) != 0
+    assert "has been learned: forget it first" in capsys.readouterr().err
+    assert main(["learn", "b.md", "--method", "knn_lm"]) != 0
+    assert "learns by dual_mlp" in capsys.readouterr().err
+    assert main(["forget", "c.txt"]) != 0
+    assert "'c.txt' has not been learned" in capsys.readouterr().err
+
+
+def test_a_memory_of_another_model_is_refused_by_name(at_home, toy_model_folder, capsys) -> None:
+    learn(toy_model_folder, "a.txt")
+    other = toy_model(at_home / "other", seed=5)
+    kept = load_state(MEMORY / FILE)
+    kept.metadata["settings"]["model"]["name"] = str(other)
+    save_state(MEMORY / FILE, State(kept.tensors, kept.metadata))
+    assert main(["ask", "Who?"]) != 0
+    assert f"was learned by another model than {other} as it is now" in capsys.readouterr().err

@@ -1,0 +1,196 @@
+"""Runs over rounds of documents, from their config to the report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compositional.compare_documents import Comparison, compare_documents, grid_of, presets
+from compositional.config import RunConfig, read_experiment, resolve
+from compositional.errors import ConfigError
+from compositional.experiment import run_experiment
+from compositional.files import read_json, read_json_lines
+from compositional.methods.registry import METHODS
+from compositional.preparing import prepare_benchmark
+from compositional.runner import run
+from compositional.scores import score_prediction
+from compositional.tasks.types import Prediction
+from tests.runner_toy import everything, refused
+from tests.runs_toy import interrupt_at
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = {
+    "source": "synthetic", "num_rounds": 3, "documents_per_round": 1, "num_facts": 4,
+    "questions_per_document": 3, "untaught": 1, "epochs": 2, "general": False,
+}  # fmt: skip
+SHIPPED = sorted((ROOT / "experiments" / "documents").glob("*.yaml"))
+
+
+def settings(folder: Path, model: Path, **over: Any) -> dict[str, Any]:
+    return {
+        "experiment": "e",
+        "model": {"name": str(model), "device": "cpu"},
+        "documents": DOCUMENTS,
+        "training": {"batch_size": 1},
+        "evaluation": {"max_new_tokens": 6, "batch_size": 4, "next_round": False},
+        "output": {
+            "results_dir": str(folder / "results"), "checkpoint_dir": str(folder / "checkpoints"),
+        },
+        **over,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def make(tmp_path: Path, toy_model_folder: Path) -> Any:
+    def make(method: Any, name: str = "r", **over: Any) -> RunConfig:
+        return resolve(
+            settings(tmp_path, toy_model_folder, method=method, run=name, **over),
+        )
+
+    return make
+
+
+def test_cells_answers_and_probes_stand_where_they_are_due(make) -> None:
+    folder = run(make("dual_mlp"), progress=False).folder
+    columns = ["documents1-1", "documents2-2", "documents3-3"]
+    expected = {f"row{t}_{columns[i]}.json" for t in range(1, 4) for i in range(t)}
+    expected |= {f"row0_{name}.json" for name in columns}
+    expected |= {"row0_untaught.json", "row3_untaught.json"}
+    assert {path.name for path in (folder / "scores").iterdir()} == expected
+    assert {path.name for path in (folder / "held_out").iterdir()} == {
+        f"row{row}.json" for row in range(4)
+    }
+    assert {path.name for path in (folder / "drift").iterdir()} == {
+        f"row{row}.json" for row in range(1, 4)
+    }
+    result = read_json(folder / "result.json")
+    assert result["task"] == "documents"
+    for name in columns:
+        cells = result["matrices"]["answer_f1"][name]
+        diagonal = columns.index(name) + 1
+        assert {row for row, value in cells.items() if value is not None} == {str(diagonal), "3"}
+        assert set(result["matrices"]["choice_accuracy"][name]) >= {"0", str(diagonal), "3"}
+    assert result["matrices"]["false_recall"]["untaught"]["3"] is not None
+
+
+def test_scores_are_computed_again_from_the_files(make) -> None:
+    config = make("text_rag")
+    folder = run(config, progress=False).folder
+    benchmark = prepare_benchmark(config)
+    for round_ in benchmark.rounds:
+        cell = read_json(folder / "scores" / f"row3_{round_.name}.json")
+        lines = read_json_lines(folder / "predictions" / f"row3_{round_.name}.jsonl")
+        assert cell["kinds"] == [example.kind for example in round_.test]
+        for place, (example, (_, line)) in enumerate(zip(round_.test, lines, strict=True)):
+            prediction = Prediction(
+                line["raw"],
+                (),
+                likelihoods=tuple(line["likelihoods"]),
+                choice_tokens=tuple(line["choice_tokens"]),
+                answered=line["answered"],
+            )
+            scores = score_prediction(example, prediction, benchmark, 3)
+            for name, values in cell["scores"].items():
+                assert values[place] == scores.get(name)
+
+
+@pytest.mark.parametrize("method", ["dual_mlp", "sparse_memory", "text_lora"])
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make, method: str) -> None:
+    small = {"num_slots": 16, "slots_per_token": 4, "background_batches": 3}
+    chosen = {"name": method, **(small if method == "sparse_memory" else {})}
+    whole = run(make(chosen, "whole"), progress=False).folder
+    with interrupt_at("learned documents2-2"):
+        run(make(chosen), progress=False)
+    resumed = run(make(chosen), resume=True, progress=False).folder
+    left_out = ("environment.json", "config.yaml", "timings")
+    files = [
+        {
+            str(Path(name).relative_to(folder)): content.replace(b'"whole"', b'"r"')
+            for name, content in everything(folder).items()
+            if not any(part in left_out for part in Path(name).parts)
+        }
+        for folder in (whole, resumed)
+    ]
+    assert files[0] == files[1]
+
+
+def test_an_experiment_has_a_report(tmp_path, toy_model_folder, capsys) -> None:
+    runs = {"zero_shot": {"method": "zero_shot"}, "own": {"method": "own_document"},
+            "dual": {"method": "dual_mlp"}}  # fmt: skip
+    path = tmp_path / "e.yaml"
+    path.write_text(json.dumps(settings(tmp_path, toy_model_folder, runs=runs)))
+    assert run_experiment(path, progress=False) == 0
+    printed = capsys.readouterr().out
+    for text in (
+        "Choice accuracy of each method",
+        "Answer F1 of each method",
+        "diagonal minus zero-shot",
+        "false recall",
+        "perplexity of plain texts",
+        "own (own_document), sees the its own document",
+    ):
+        assert text in printed, text
+    page = (tmp_path / "results" / "e" / "report.html").read_text()
+    assert "Choice accuracy by kind of question, last row" in page
+    assert "Average choice accuracy against seconds" in page
+    assert "tool F1" not in page
+
+
+def test_a_method_for_tools_is_refused(make) -> None:
+    said = refused(make("memory_tokens"))
+    assert said == "method 'memory_tokens' is for rounds of tools; these are of documents"
+    said = refused(make({"name": "oracle", "of": {"name": "lora"}}))
+    assert "is for rounds of tools" in said
+
+
+def test_what_is_said_of_other_rounds_changes_no_id(make) -> None:
+    config = make("dual_mlp")
+    assert make("dual_mlp", data={"data_seed": 3}).id == config.id
+    assert make("dual_mlp", documents={**DOCUMENTS, "epochs": 3}).id != config.id
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_file_of_documents_is_a_config(path: Path) -> None:
+    experiment = read_experiment(path)
+    runs = experiment.pop("runs", {"only": {}})
+    for name, over in runs.items():
+        config = resolve({**experiment, **over, "run": name})
+        assert config.documents.source == "synthetic"
+
+
+def test_every_method_of_documents_has_a_file_and_a_place_in_the_comparison() -> None:
+    named = {settings["method"]["name"] for settings in presets()["runs"].values()}
+    assert named <= set(METHODS)
+    assert {path.stem for path in SHIPPED} - {"trials"} == named
+
+
+def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder, capsys) -> None:
+    comparison = Comparison(
+        "synthetic", ("zero_shot", "knn_lm"), 2, 2, results_dir=tmp_path / "results", seed=3
+    )
+    grid = grid_of(comparison)
+    assert grid["experiment"] == "documents_synthetic"
+    assert grid["grid"]["orders"][0] == [1, 2]
+    assert list(grid["runs"]) == ["zero_shot", "knn_lm"]
+    flags = [
+        "--model.name", str(toy_model_folder), "--model.device", "cpu",
+        "--documents.num_facts", "4", "--documents.untaught", "1",
+        "--documents.questions_per_document", "2", "--documents.documents_per_round", "1",
+        "--documents.general", "false", "--evaluation.max_new_tokens", "4",
+        "--output.checkpoint_dir", str(tmp_path / "checkpoints"),
+    ]  # fmt: skip
+    assert compare_documents(comparison, 1, flags) == 0
+    folder = tmp_path / "results" / "documents_synthetic"
+    runs = sorted(path.parent.name for path in folder.glob("*/result.json"))
+    assert runs == [f"{name}_order{o}" for name in ("knn_lm", "zero_shot") for o in ("1-2", "2-1")]
+    assert (folder / "report.html").exists()
+    assert compare_documents(comparison, 1, flags) == 0  # nothing is left to run
+    assert "4 runs, 4 of them finished" in capsys.readouterr().err
+
+
+def test_an_unknown_method_of_a_comparison_is_one_line(tmp_path) -> None:
+    comparison = Comparison("synthetic", ("dual_mpl",), results_dir=tmp_path)
+    with pytest.raises(ConfigError, match="did you mean 'dual_mlp'"):
+        compare_documents(comparison, 1)
+    assert not list(tmp_path.iterdir())
