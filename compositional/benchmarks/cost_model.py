@@ -71,9 +71,18 @@ class CostModel:
     answer_token: float
     tokens_an_answer: float
 
-    def seconds(self, trained_tokens: float, num_answers: float) -> float:
-        """Return the time of a run that is not made yet."""
-        an_answer = self.answer + self.answer_token * self.tokens_an_answer
+    def seconds(
+        self, trained_tokens: float, num_answers: float, tokens_an_answer: float | None = None
+    ) -> float:
+        """Return the time of a run that is not made yet.
+
+        Args:
+            trained_tokens: Tokens of its rows, over all epochs.
+            num_answers: How many prompts it answers.
+            tokens_an_answer: Their mean length; None for that of the runs it was fitted on.
+        """
+        length = self.tokens_an_answer if tokens_an_answer is None else tokens_an_answer
+        an_answer = self.answer + self.answer_token * length
         return self.start + self.trained_token * trained_tokens + an_answer * num_answers
 
 

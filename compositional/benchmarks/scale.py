@@ -132,7 +132,8 @@ def _predicted(fitted: CostModel, run: MeasuredRun) -> float:
 
 def _hours_here(fitted: CostModel) -> float:
     wanted = LongPlan()
-    return fitted.seconds(wanted.trained_tokens, wanted.num_answers) / 3600
+    length = wanted.answer_tokens
+    return fitted.seconds(wanted.trained_tokens, wanted.num_answers, length) / 3600
 
 
 def _hours_on_paper(sizes: Sizes) -> dict[str, float]:
