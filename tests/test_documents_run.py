@@ -128,7 +128,7 @@ def test_an_experiment_has_a_report(tmp_path, toy_model_folder, capsys) -> None:
         "diagonal minus zero-shot",
         "false recall",
         "perplexity of plain texts",
-        "own (own_document), sees the its own document",
+        "own (own_document), sees the own document",
     ):
         assert text in printed, text
     page = (tmp_path / "results" / "e" / "report.html").read_text()

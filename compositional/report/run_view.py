@@ -80,7 +80,7 @@ class RunView:
             return ["nothing"]
         shown += ["tool descriptions"] if "tool_format" in method else []
         shown += ["training rows"] if method.get("demonstrations") else []
-        shown += ["its own document"] if method["name"] == "own_document" else []
+        shown += ["own document"] if method["name"] == "own_document" else []
         shown += ["passages"] if method["name"] == "text_rag" else []
         return shown + (["expected tools"] if method.get("use_ground_truth_tools") else [])
 

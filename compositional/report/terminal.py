@@ -10,7 +10,7 @@ from compositional.summary import CellFigure, Summary
 MAX_WIDTH = 110
 UNMEASURED = "·"
 ALIKE = "*"
-TOLD = ("round", "expected tools", "its own document")
+TOLD = ("round", "expected tools", "own document")
 """What a method may be told of a test example beside its query."""
 
 _GAP = "    "
