@@ -111,17 +111,20 @@ class DualMlp:
         if self.num_documents == 0:
             parameters = self.second.named_parameters().values()
             run.budget.trained_parameters += sum(p.numel() for p in parameters)
-        for document in documents_of(round_):
-            self.learn_document(document, round_.epochs, run)
+        for number, document in enumerate(documents_of(round_), start=1):
+            key = f"round {round_.index}, document {number}"
+            self.learn_document(key, document, round_.epochs, run)
 
-    def learn_document(self, document: Document, passes: int, run: RunContext) -> list[float]:
-        """Learn one document; return the loss of every step."""
+    def learn_document(
+        self, key: str, document: Document, passes: int, run: RunContext
+    ) -> list[float]:
+        """Learn one document, named by a key in the run's losses; return those of every step."""
         if self.config.between_documents == RESET:
             self.second.load_state_dict(self.second.initial)
         before = self.second.state_dict()
         named = self.second.named_parameters()
         losses = learn_text(
-            document.name,
+            key,
             self.model,
             document.text,
             passes,

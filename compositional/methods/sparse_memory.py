@@ -96,18 +96,19 @@ class SparseMemory:
 
     def learn(self, round_: Round, run: RunContext) -> None:
         """Learn the round's documents one after another."""
-        for document in documents_of(round_):
-            self.learn_document(document, round_.epochs, run)
+        for number, document in enumerate(documents_of(round_), start=1):
+            key = f"round {round_.index}, document {number}"
+            self.learn_document(key, document, round_.epochs, run)
 
-    def learn_document(self, document: Document, passes: int, run: RunContext) -> list[float]:
-        """Learn one document; return the loss of every step."""
+    def learn_document(
+        self, key: str, document: Document, passes: int, run: RunContext
+    ) -> list[float]:
+        """Learn one document, named by a key in the run's losses; return those of every step."""
         chosen = self.select(document, run)
         parameters = self.slots.add(document.name, chosen)
         run.budget.trained_parameters += sum(p.numel() for p in parameters)
         training = self.config.training
-        return learn_text(
-            document.name, self.model, document.text, passes, parameters, training, run
-        )
+        return learn_text(key, self.model, document.text, passes, parameters, training, run)
 
     def select(self, document: Document, run: RunContext) -> list[Tensor]:
         """Return which slots a document may move, a tensor of places a block."""

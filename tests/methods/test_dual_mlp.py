@@ -33,7 +33,7 @@ def method(toy_model_folder: Path) -> Make:
 def test_blending_takes_a_share_of_a_change_and_leaves_what_was_there(method: Make) -> None:
     whole, blended = method(), method(alpha=0.25)
     for each in (whole, blended):
-        each.learn_document(FIRST, 2, toy_context())
+        each.learn_document("text", FIRST, 2, toy_context())
     before = whole.second.initial
     after, found = whole.second.state_dict(), blended.second.state_dict()
     for name, tensor in found.items():
@@ -46,7 +46,7 @@ def test_alpha_falls_with_each_document_to_its_least(method: Make) -> None:
     alphas = []
     for document in (FIRST, SECOND, Document("c", "A third one.")):
         alphas.append(built.alpha)
-        built.learn_document(document, 1, toy_context())
+        built.learn_document("text", document, 1, toy_context())
     assert alphas == pytest.approx([0.9, 0.6, 0.5])
 
 
@@ -55,7 +55,7 @@ def test_reset_begins_each_document_anew_and_carry_over_does_not(method: Make) -
         both, alone = method(between_documents=mode), method(between_documents=mode)
         for built, documents in ((both, (FIRST, SECOND)), (alone, (SECOND,))):
             for document in documents:
-                built.learn_document(document, 2, toy_context())
+                built.learn_document("text", document, 2, toy_context())
         found, expected = both.second.state_dict(), alone.second.state_dict()
         assert all(found[name].equal(tensor) for name, tensor in expected.items()) == is_anew
 

@@ -75,7 +75,7 @@ def test_only_the_chosen_columns_move_and_are_taken_out_exactly(toy) -> None:
     ids = torch.tensor([model.chat.text_ids("Another text.")])
     with torch.no_grad():
         before = toy.model(input_ids=ids).logits
-    built.learn_document(DOCUMENT, 3, toy_context())
+    built.learn_document("text", DOCUMENT, 3, toy_context())
     chosen = built.select(DOCUMENT, toy_context())  # what was learned has no say in it
     assert all(
         change.slots.equal(slots)
