@@ -19,8 +19,8 @@ def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     plain["model"]["name"] = _file_name(plain["model"]["name"])
     while "of" in method:
         method = method["of"]
-    if "dense_model" in method:
-        method["dense_model"] = _file_name(method["dense_model"])
+    for key in {"dense_model", "initial"} & set(method):
+        method[key] = _file_name(method[key])
     return plain
 
 

@@ -220,4 +220,5 @@ VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "history": document_verbs.history,
     "info": document_verbs.info,
     "compare-documents": document_verbs.compare_documents,
+    "meta-train": document_verbs.meta_train,
 }

@@ -10,10 +10,12 @@ learned, alpha falling from document to document. What was learned before is not
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from compositional.errors import ConfigError, check_at_least, check_choice
+from compositional.errors import ConfigError, ModelError, check_at_least, check_choice
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
     answer_prompts,
@@ -26,7 +28,7 @@ from compositional.models.blocks import blocks_of
 from compositional.models.language_model import LanguageModel
 from compositional.models.second_mlp import SecondMlps
 from compositional.run_context import RunContext
-from compositional.states import State
+from compositional.states import State, load_state, save_state
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Document, Example, Prediction, Round
 from compositional.training.text_lesson import TextTraining, learn_text
@@ -49,6 +51,8 @@ class DualMlpConfig:
         alpha: Share of the first document's change that is not taken, 0 to 1.
         alpha_decay: By how much alpha is lower for each document after it.
         alpha_min: Where it stops falling.
+        initial: File of an initialisation that `compositional meta-train` learned; empty for the
+            frozen MLPs' copies with their last matrix zero, which change nothing.
     """
 
     lr: float = 1e-3
@@ -60,6 +64,7 @@ class DualMlpConfig:
     alpha: float = 0.0
     alpha_decay: float = 0.0
     alpha_min: float = 0.0
+    initial: str = ""
 
     @property
     def training(self) -> TextTraining:
@@ -94,8 +99,9 @@ class DualMlp:
     def __init__(self, config: DualMlpConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        num_blocks = len(blocks_of(model.backbone))
-        self.second = SecondMlps(model.backbone, max(1, round(config.share_of_blocks * num_blocks)))
+        self.second = SecondMlps(model.backbone, num_second_mlps(model, config))
+        if config.initial:
+            load_initial(Path(config.initial).expanduser(), self.second, model)
         self.second.attach()
         model.attachments["second_mlp"] = self.second
         self.num_documents = 0
@@ -163,3 +169,32 @@ class DualMlp:
         """Restore the second MLPs."""
         self.second.load_state_dict(state.tensors)
         self.num_documents = state.metadata["num_documents"]
+
+
+def num_second_mlps(model: LanguageModel, config: DualMlpConfig) -> int:
+    """Return how many of the last blocks get a second MLP, one or more."""
+    return max(1, round(config.share_of_blocks * len(blocks_of(model.backbone))))
+
+
+def save_initial(path: Path, second: SecondMlps, model: LanguageModel, how: dict[str, Any]) -> None:
+    """Write what second MLPs hold as an initialisation, with its model and how it was learned."""
+    save_state(path, State(second.state_dict(), {"model_sha256": model.sha256, "how": how}))
+
+
+def load_initial(path: Path, second: SecondMlps, model: LanguageModel) -> None:
+    """Let second MLPs begin with a learned initialisation.
+
+    Raises:
+        ResultsError: If the file is missing or is no saved state.
+        ModelError: If it is of another model, or of other blocks.
+    """
+    state = load_state(path)
+    if state.metadata.get("model_sha256") != model.sha256:
+        found = str(state.metadata.get("model_sha256"))[:12]
+        raise ModelError(
+            f"{path} was learned for another model (weights {found}, now {model.sha256[:12]})"
+        )
+    if set(state.tensors) != set(second.initial):
+        raise ModelError(f"{path} is of other blocks: set share_of_blocks as it was learned with")
+    second.initial = state.tensors
+    second.load_state_dict(state.tensors)
