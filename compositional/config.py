@@ -17,13 +17,14 @@ from compositional.cli.flags import flag_types, parse_with, spell
 from compositional.cli.kinds import check_settings
 from compositional.documents.config import DocumentsConfig
 from compositional.errors import ConfigError, check_choice, did_you_mean
-from compositional.files import canonical_json, sha256_text
+from compositional.files import canonical_json, is_plain_name, sha256_text
 from compositional.methods.base import MethodConfig
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.registry import METHODS
 from compositional.models.model_config import ModelConfig
 from compositional.portable import without_folders
 from compositional.settings import EvaluationConfig, TrainingConfig
+from compositional.tasks.benchmark import DOCUMENTS, TOOLS
 from compositional.tasks.data_config import DataConfig
 from compositional.yaml_files import read_settings
 
@@ -132,6 +133,11 @@ class RunConfig:
         return sha256_text(canonical_json(self.essentials()))
 
     @property
+    def task(self) -> str:
+        """What its rounds teach: `tools` or `documents`."""
+        return TOOLS if self.documents.source is None else DOCUMENTS
+
+    @property
     def id(self) -> str:
         """The run's id: a short form of the hash of all that its results depend on."""
         return self.sha256()[:ID_LENGTH]
@@ -152,7 +158,7 @@ class RunConfig:
         for key in COSMETIC:
             del plain[key]
         del plain["training"]["checkpoint_seconds"], plain["model"]["shards"]
-        del plain["data" if self.documents.source is not None else "documents"]
+        del plain["data" if self.task == DOCUMENTS else "documents"]
         return plain
 
 
@@ -214,7 +220,7 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
 
 def _folder_name(what: str, name: str) -> str:
     """Return a name that is safe as a folder's."""
-    if not name or name.startswith(".") or "/" in name or "\\" in name:
+    if not is_plain_name(name):
         raise ConfigError(
             f"the {what} is named {name!r}; it must be a plain folder name that begins with no dot"
         )

@@ -16,7 +16,7 @@ from compositional.config import RunConfig, resolve
 from compositional.errors import ConfigError, ResultsError, did_you_mean
 from compositional.methods.base import Method
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import load_model
+from compositional.preparing import load_for
 from compositional.run_context import Progress, RunContext
 from compositional.states import State, load_state, save_state
 from compositional.streams import Streams
@@ -183,12 +183,7 @@ def round_of(document: Document, index: int, passes: int) -> Round:
 
 def open_new(folder: Path, config: RunConfig) -> Memory:
     """Return a memory in which nothing has been learned; nothing is written yet."""
-    model = LanguageModel(
-        load_model(config.model),
-        config.model.system_message,
-        config.model.max_length,
-        answer_tokens=config.evaluation.max_new_tokens,
-    )
+    model = load_for(config)
     nothing = Benchmark((), None, (), (), {}, {"rounds": []}, "", task=DOCUMENTS)
     return Memory(folder, config, model, config.method.build(model, nothing))
 

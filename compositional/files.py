@@ -96,6 +96,11 @@ def read_json_lines(path: Path) -> list[tuple[int, Any]]:
     return [(number, _parse_json(line, path, number)) for number, line in lines if line.strip()]
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name stays in the folder that it is put in."""
+    return bool(name) and not name.startswith(".") and "/" not in name and "\\" not in name
+
+
 def check_file(path: Path) -> None:
     """Refuse a path that is no file.
 

@@ -9,7 +9,8 @@ from compositional.documents.names import TRAIN
 from compositional.documents.reading import read_documents
 from compositional.documents.synthetic import synthetic_documents
 from compositional.errors import ConfigError, check_at_least
-from compositional.methods.dual_mlp import DualMlpConfig, num_second_mlps, save_initial
+from compositional.methods.dual_mlp import DualMlpConfig, save_initial
+from compositional.models.blocks import num_last_blocks
 from compositional.models.language_model import LanguageModel
 from compositional.models.second_mlp import SecondMlps
 from compositional.run_context import RunContext
@@ -71,7 +72,7 @@ def meta_train(
     for document in documents:
         num_tokens = len(model.chat.text_ids(document.text))
         model.check_fits(num_tokens, 0, f"document {document.name!r}")
-    second = SecondMlps(model.backbone, num_second_mlps(model, method))
+    second = SecondMlps(model.backbone, num_last_blocks(model.backbone, method.share_of_blocks))
     second.attach()
     losses = meta_learn(
         model,

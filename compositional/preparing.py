@@ -1,8 +1,10 @@
-"""From a run's config to its benchmark, of tools or of documents."""
+"""From a run's config to its benchmark, of tools or of documents, and to its model."""
 
 from compositional.config import RunConfig
 from compositional.documents.benchmark import prepare_documents
-from compositional.tasks.benchmark import Benchmark, prepare
+from compositional.models.language_model import LanguageModel
+from compositional.models.loading import load_model
+from compositional.tasks.benchmark import DOCUMENTS, Benchmark, prepare
 
 
 def prepare_benchmark(config: RunConfig) -> Benchmark:
@@ -12,6 +14,20 @@ def prepare_benchmark(config: RunConfig) -> Benchmark:
         ConfigError: If what is asked for cannot be built.
         DataError: If data is missing, malformed, or does not match what is asked for.
     """
-    if config.documents.source is not None:
+    if config.task == DOCUMENTS:
         return prepare_documents(config.documents, config.seed)
     return prepare(config.data, config.seed)
+
+
+def load_for(config: RunConfig) -> LanguageModel:
+    """Load the model of a run, nothing attached.
+
+    Raises:
+        ModelError: If it cannot be had.
+    """
+    return LanguageModel(
+        load_model(config.model),
+        config.model.system_message,
+        config.model.max_length,
+        answer_tokens=config.evaluation.max_new_tokens,
+    )

@@ -18,9 +18,8 @@ from compositional.identity import check_same_config, identity_of
 from compositional.locks import hold
 from compositional.methods.base import Method, tasks_of
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import load_model
 from compositional.preemption import PreemptedError, StopRequest, noting_signals
-from compositional.preparing import prepare_benchmark
+from compositional.preparing import load_for, prepare_benchmark
 from compositional.probes import Probe
 from compositional.processes import processes
 from compositional.results import FINISHED, RunFolder
@@ -60,13 +59,7 @@ def prepare_run(config: RunConfig) -> Prepared:
             f"method {config.method_name!r} is for rounds of {' or '.join(tasks)}; these are of "
             f"{benchmark.task}"
         )
-    loaded = load_model(config.model)
-    model = LanguageModel(
-        loaded,
-        config.model.system_message,
-        config.model.max_length,
-        answer_tokens=config.evaluation.max_new_tokens,
-    )
+    model = load_for(config)
     method = config.method.build(model, benchmark)
     if benchmark.adaptation is not None and not method.traits.learns_adaptation:
         raise ConfigError(

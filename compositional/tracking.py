@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from compositional.config import RunConfig
 from compositional.logs import LOGGER
 from compositional.scores import measures_of
-from compositional.tasks.benchmark import DOCUMENTS, TOOLS
 
 
 class Tracker(Protocol):
@@ -63,8 +62,7 @@ class WandbTracker:
     def __init__(self, config: RunConfig) -> None:
         self._run: Any = None
         self._config = config
-        task = TOOLS if config.documents.source is None else DOCUMENTS
-        self._headline = measures_of(task).headline
+        self._headline = measures_of(config.task).headline
         self._guard("start", self._start)
 
     def _start(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compositional.cli.parser import Parser, spell_switches
 from compositional.errors import ConfigError
+from compositional.files import is_plain_name
 
 MEMORIES = Path("checkpoints") / "memories"
 DEFAULT_METHOD = "dual_mlp"
@@ -22,7 +23,7 @@ def _folder(name: str) -> Path:
     Raises:
         ConfigError: If the name would leave the folder of memories.
     """
-    if not name or name.startswith(".") or "/" in name or "\\" in name:
+    if not is_plain_name(name):
         raise ConfigError(f"the memory is named {name!r}; it must be a plain name without a dot")
     return MEMORIES / name
 

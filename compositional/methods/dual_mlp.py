@@ -18,13 +18,12 @@ import torch
 from compositional.errors import ConfigError, ModelError, check_at_least, check_choice
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
-    answer_prompts,
+    answer_alone,
     check_documents_fit,
     check_prompts_fit,
     documents_of,
-    prompt_ids,
 )
-from compositional.models.blocks import blocks_of
+from compositional.models.blocks import check_share_of_blocks, num_last_blocks
 from compositional.models.language_model import LanguageModel
 from compositional.models.second_mlp import SecondMlps
 from compositional.run_context import RunContext
@@ -75,10 +74,7 @@ class DualMlpConfig:
         """Build the method; documents and questions must fit the model's window."""
         _ = self.training
         check_choice("between_documents", self.between_documents, (CARRY_OVER, RESET))
-        if not 0 < self.share_of_blocks <= 1:
-            raise ConfigError(
-                f"share_of_blocks is {self.share_of_blocks}; it must be above 0 and at most 1"
-            )
+        check_share_of_blocks(self.share_of_blocks)
         if not 0 <= self.alpha_min <= self.alpha <= 1:
             raise ConfigError(
                 f"alpha is {self.alpha} and alpha_min {self.alpha_min}; they must be from 0 to 1, "
@@ -99,7 +95,8 @@ class DualMlp:
     def __init__(self, config: DualMlpConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        self.second = SecondMlps(model.backbone, num_second_mlps(model, config))
+        num_blocks = num_last_blocks(model.backbone, config.share_of_blocks)
+        self.second = SecondMlps(model.backbone, num_blocks)
         if config.initial:
             load_initial(Path(config.initial).expanduser(), self.second, model)
         self.second.attach()
@@ -127,7 +124,7 @@ class DualMlp:
         """Learn one document, named by a key in the run's losses; return those of every step."""
         if self.config.between_documents == RESET:
             self.second.load_state_dict(self.second.initial)
-        before = self.second.state_dict()
+        before = self.second.state_dict() if self.alpha > 0 else {}
         named = self.second.named_parameters()
         losses = learn_text(
             key,
@@ -138,17 +135,15 @@ class DualMlp:
             self.config.training,
             run,
         )
-        if self.alpha > 0:
-            with torch.no_grad():
-                for name, parameter in named.items():
-                    parameter.lerp_(before[name], self.alpha)
+        with torch.no_grad():
+            for name, tensor in before.items():
+                named[name].lerp_(tensor, self.alpha)
         self.num_documents += 1
         return losses
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
-        prompts = [prompt_ids(self.model, example) for example in examples]
-        return answer_prompts(self.model, examples, prompts, run)
+        return answer_alone(self.model, examples, run)
 
     def describe(self) -> dict[str, object]:
         """Return the trained part and what alpha is for the next document."""
@@ -169,11 +164,6 @@ class DualMlp:
         """Restore the second MLPs."""
         self.second.load_state_dict(state.tensors)
         self.num_documents = state.metadata["num_documents"]
-
-
-def num_second_mlps(model: LanguageModel, config: DualMlpConfig) -> int:
-    """Return how many of the last blocks get a second MLP, one or more."""
-    return max(1, round(config.share_of_blocks * len(blocks_of(model.backbone))))
 
 
 def save_initial(path: Path, second: SecondMlps, model: LanguageModel, how: dict[str, Any]) -> None:

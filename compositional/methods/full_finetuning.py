@@ -12,11 +12,10 @@ from torch import Tensor
 from compositional.errors import check_at_least
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
-    answer_prompts,
-    check_prompts_fit,
+    answer_alone,
+    check_rows_fit,
+    document_rows,
     documents_of,
-    prompt_ids,
-    text_rows,
 )
 from compositional.models.language_model import LanguageModel
 from compositional.models.packed_linear import forget_packed
@@ -48,11 +47,8 @@ class FullFinetuningConfig:
         """Build the method; rows and questions must fit the model's window."""
         for name in ("lr", "weight_decay"):
             check_at_least(name, getattr(self, name), 0)
-        for name in ("slice_tokens", "context_tokens"):
-            check_at_least(name, getattr(self, name), 1)
         model.check_whole("full fine-tuning")
-        model.check_fits(self.context_tokens, self.slice_tokens, "a row of text")
-        check_prompts_fit(model, benchmark)
+        check_rows_fit(model, benchmark, self.slice_tokens, self.context_tokens)
         return FullFinetuning(self, model)
 
 
@@ -70,13 +66,9 @@ class FullFinetuning:
     def learn(self, round_: Round, run: RunContext) -> None:
         """Train all weights on the round's documents."""
         config = self.config
-        rows = [
-            row
-            for document in documents_of(round_)
-            for row in text_rows(
-                self.model, document.text, config.slice_tokens, config.context_tokens
-            )
-        ]
+        rows = document_rows(
+            self.model, documents_of(round_), config.slice_tokens, config.context_tokens
+        )
         lesson = Lesson(f"round {round_.index}", self.model, rows, round_.epochs, run)
         named = self.weights.named_parameters()
         is_new = not self.weights.have_changed
@@ -85,8 +77,7 @@ class FullFinetuning:
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
-        prompts = [prompt_ids(self.model, example) for example in examples]
-        return answer_prompts(self.model, examples, prompts, run)
+        return answer_alone(self.model, examples, run)
 
     def state_dict(self) -> State:
         """Return all weights, where they have changed."""

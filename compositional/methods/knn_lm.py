@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from compositional.errors import ConfigError, check_at_least
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
-    answer_prompts,
+    answer_alone,
     check_documents_fit,
     check_prompts_fit,
     documents_of,
-    prompt_ids,
 )
 from compositional.models.language_model import LanguageModel
 from compositional.models.neighbours import NeighbourStore
@@ -74,8 +73,7 @@ class KnnLm:
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone, neighbours mixed in at every token."""
-        prompts = [prompt_ids(self.model, example) for example in examples]
-        return answer_prompts(self.model, examples, prompts, run)
+        return answer_alone(self.model, examples, run)
 
     def forget(self, name: str) -> None:
         """Take a document out exactly."""

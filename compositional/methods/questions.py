@@ -6,6 +6,7 @@ request for calls stands as in zero-shot, its texts being tool descriptions.
 
 from collections.abc import Sequence
 
+from compositional.errors import check_at_least
 from compositional.generation.generate import generate
 from compositional.generation.likelihoods import choice_likelihoods
 from compositional.methods.prompts import INSTRUCTION, asked, describe_tool, text_predictions
@@ -86,12 +87,11 @@ def answer_prompts(
     likelihoods = dict(zip(scored, found, strict=True))
     generated = [place for place, example in enumerate(examples) if example.generates]
     answers = generate(model, [prompts[place] for place in generated], run, "answers")
-    of_calls = dict(zip(generated, text_predictions(model, answers), strict=True))
     by_place = dict(zip(generated, answers, strict=True))
     predictions = []
     for place, example in enumerate(examples):
         if example.form != TEXT:
-            predictions.append(of_calls[place])
+            predictions += text_predictions(model, [by_place[place]])
             continue
         answer = by_place.get(place)
         given = likelihoods.get(place)
@@ -107,6 +107,39 @@ def answer_prompts(
             )
         )
     return predictions
+
+
+def answer_alone(
+    model: LanguageModel, examples: Sequence[Example], run: RunContext
+) -> list[Prediction]:
+    """Answer examples with nothing before them: what a model knows by itself."""
+    return answer_prompts(model, examples, [prompt_ids(model, e) for e in examples], run)
+
+
+def check_rows_fit(
+    model: LanguageModel, benchmark: Benchmark, slice_tokens: int, context_tokens: int
+) -> None:
+    """Refuse rows of text, and questions, that do not fit the window.
+
+    Raises:
+        ConfigError: If a length is below 1.
+        ModelError: If a row or a question is too long.
+    """
+    check_at_least("slice_tokens", slice_tokens, 1)
+    check_at_least("context_tokens", context_tokens, 1)
+    model.check_fits(context_tokens, slice_tokens, "a row of text")
+    check_prompts_fit(model, benchmark)
+
+
+def document_rows(
+    model: LanguageModel, documents: Sequence[Document], slice_tokens: int, context_tokens: int
+) -> list[TokenSequence]:
+    """Return the rows of several documents; see `text_rows`."""
+    return [
+        row
+        for document in documents
+        for row in text_rows(model, document.text, slice_tokens, context_tokens)
+    ]
 
 
 def text_rows(

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compositional.errors import ConfigError, check_at_least, check_choice
+from compositional.errors import check_at_least, check_choice
 from compositional.methods.background import background_batches
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
-    answer_prompts,
+    answer_alone,
     check_documents_fit,
     check_prompts_fit,
     documents_of,
-    prompt_ids,
 )
-from compositional.models.blocks import blocks_of
+from compositional.models.blocks import check_share_of_blocks, num_last_blocks
 from compositional.models.language_model import LanguageModel
 from compositional.models.sparse_slots import SparseSlots
 from compositional.run_context import RunContext
@@ -71,10 +70,7 @@ class SparseMemoryConfig:
         check_choice("selection", self.selection, SELECTIONS)
         for name in ("num_slots", "slots_per_token", "background_batches"):
             check_at_least(name, getattr(self, name), 1)
-        if not 0 < self.share_of_blocks <= 1:
-            raise ConfigError(
-                f"share_of_blocks is {self.share_of_blocks}; it must be above 0 and at most 1"
-            )
+        check_share_of_blocks(self.share_of_blocks)
         model.check_whole("sparse_memory")
         check_documents_fit(model, benchmark)
         check_prompts_fit(model, benchmark)
@@ -89,8 +85,8 @@ class SparseMemory:
     def __init__(self, config: SparseMemoryConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        num_blocks = len(blocks_of(model.backbone))
-        self.slots = SparseSlots(model.backbone, max(1, round(config.share_of_blocks * num_blocks)))
+        num_blocks = num_last_blocks(model.backbone, config.share_of_blocks)
+        self.slots = SparseSlots(model.backbone, num_blocks)
         model.attachments["slots"] = self.slots
         self._document_counts: list[Tensor] | None = None
 
@@ -162,8 +158,7 @@ class SparseMemory:
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
-        prompts = [prompt_ids(self.model, example) for example in examples]
-        return answer_prompts(self.model, examples, prompts, run)
+        return answer_alone(self.model, examples, run)
 
     def forget(self, name: str) -> None:
         """Take a document out exactly."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from compositional.errors import check_at_least
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
-    answer_prompts,
-    check_prompts_fit,
+    answer_alone,
+    check_rows_fit,
+    document_rows,
     documents_of,
-    prompt_ids,
-    text_rows,
 )
 from compositional.methods.self_study import study
 from compositional.models.adapters import LoraSettings
@@ -52,10 +51,7 @@ class TextLoraConfig:
         """Build the method; rows and questions must fit the model's window."""
         for name in ("lr", "weight_decay", "self_study"):
             check_at_least(name, getattr(self, name), 0)
-        for name in ("slice_tokens", "context_tokens"):
-            check_at_least(name, getattr(self, name), 1)
-        model.check_fits(self.context_tokens, self.slice_tokens, "a row of text")
-        check_prompts_fit(model, benchmark)
+        check_rows_fit(model, benchmark, self.slice_tokens, self.context_tokens)
         return TextLora(self, model)
 
 
@@ -73,13 +69,7 @@ class TextLora:
         """Train the adapter on the round's documents."""
         key, config, documents = f"round {round_.index}", self.config, documents_of(round_)
         is_new = not self.lora.attached
-        rows = [
-            row
-            for document in documents
-            for row in text_rows(
-                self.model, document.text, config.slice_tokens, config.context_tokens
-            )
-        ]
+        rows = document_rows(self.model, documents, config.slice_tokens, config.context_tokens)
         if config.self_study:
             rows += study(self.model, documents, config.self_study, run)
         if is_new:
@@ -92,8 +82,7 @@ class TextLora:
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
-        prompts = [prompt_ids(self.model, example) for example in examples]
-        return answer_prompts(self.model, examples, prompts, run)
+        return answer_alone(self.model, examples, run)
 
     def state_dict(self) -> State:
         """Return the adapter."""

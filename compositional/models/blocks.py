@@ -3,7 +3,7 @@
 from torch import nn
 from transformers import PreTrainedModel
 
-from compositional.errors import ModelError
+from compositional.errors import ConfigError, ModelError
 
 OUTPUT_NAMES = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
 """What families call the last matrix of an MLP: Llama, Qwen, Gemma; GPT-2; GPT-NeoX; Phi."""
@@ -20,6 +20,21 @@ def blocks_of(model: PreTrainedModel) -> list[nn.Module]:
         if isinstance(module, nn.ModuleList) and len(module) == num_blocks:
             return list(module)
     raise ModelError(f"{type(model).__name__} has no list of {num_blocks} blocks")
+
+
+def check_share_of_blocks(share: float) -> None:
+    """Refuse a share that is none.
+
+    Raises:
+        ConfigError: If it is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ConfigError(f"share_of_blocks is {share}; it must be above 0 and at most 1")
+
+
+def num_last_blocks(model: PreTrainedModel, share: float) -> int:
+    """Return how many blocks a share of them is, one or more."""
+    return max(1, round(share * len(blocks_of(model))))
 
 
 def mlp_of(block: nn.Module) -> nn.Module:

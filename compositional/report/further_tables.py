@@ -1,9 +1,11 @@
 """Tables beside the headline: retention by age, numbers of calls, columns outside the matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from compositional.cells import Cell
 from compositional.columns import MIXED, UNANSWERABLE
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
@@ -19,6 +21,8 @@ from compositional.report.loading import Experiment
 from compositional.summary import AgeFigure, CellFigure
 from compositional.tasks.averages import mean
 from compositional.tasks.scoring import HEADLINE_SCORES, NO_CALL
+
+Label = TypeVar("Label", int, str)
 
 
 def retention_table(
@@ -51,7 +55,7 @@ def _age_text(age: AgeFigure) -> str:
 def num_calls_table(figures: Sequence[MethodFigures], score_name: str) -> Table:
     """Return a score of the last row by number of expected calls."""
     means = {
-        method.run.name: _by_num_calls(method, score_name)
+        method.run.name: last_row_by(method, score_name, lambda cell: cell.num_calls)
         for method in figures
         if score_name in method.summaries
     }
@@ -69,16 +73,24 @@ def num_calls_table(figures: Sequence[MethodFigures], score_name: str) -> Table:
     return Table(title, ["run", *heads, "mean over numbers of calls"], rows, [note])
 
 
-def _by_num_calls(method: MethodFigures, score_name: str) -> dict[int, float]:
-    """Return the mean over the last row's examples of each number of calls."""
+def last_row_by(
+    method: MethodFigures, score_name: str, labels_of: Callable[[Cell], Sequence[Label]]
+) -> dict[Label, float]:
+    """Return the mean over the last row's examples of each label, labels in their order.
+
+    Args:
+        method: The run.
+        score_name: Which score.
+        labels_of: Returns a label for each example of a cell.
+    """
     run = method.run
-    values: dict[int, list[float]] = {}
+    values: dict[Label, list[float]] = {}
     for cell in run.cell_list:
         if cell.row == len(run.rounds) and cell.column in run.rounds and score_name in cell.scores:
-            for num_calls, value in zip(cell.num_calls, cell.scores[score_name], strict=True):
+            for label, value in zip(labels_of(cell), cell.scores[score_name], strict=True):
                 if not np.isnan(value):
-                    values.setdefault(num_calls, []).append(float(value))
-    return {num_calls: float(np.mean(values[num_calls])) for num_calls in sorted(values)}
+                    values.setdefault(label, []).append(float(value))
+    return {label: float(np.mean(values[label])) for label in sorted(values)}
 
 
 def outside_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table | None:

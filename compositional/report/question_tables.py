@@ -9,7 +9,7 @@ from compositional.documents.scoring import FALSE_RECALL
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table, number
-from compositional.report.further_tables import drift_text, outside_cell
+from compositional.report.further_tables import drift_text, last_row_by, outside_cell
 from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
 from compositional.report.loading import Experiment
 
@@ -18,7 +18,10 @@ CHOICE = "choice_accuracy"
 
 def question_kinds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
     """Return a score of the last row by kind of question; None where all are of one kind."""
-    means = {method.run.name: _by_kind(method, score_name) for method in figures}
+    means = {
+        method.run.name: last_row_by(method, score_name, lambda cell: cell.kinds)
+        for method in figures
+    }
     kinds = list(dict.fromkeys(kind for values in means.values() for kind in values))
     if len(kinds) < 2:
         return None
@@ -29,18 +32,6 @@ def question_kinds_table(figures: Sequence[MethodFigures], score_name: str) -> T
     title = f"{capitalised(SCORE_TITLES[score_name])} by kind of question, last row"
     note = "Means over the questions of all rounds, without intervals."
     return Table(title, ["run", *(kind.replace("_", " ") for kind in kinds)], rows, [note])
-
-
-def _by_kind(method: MethodFigures, score_name: str) -> dict[str, float]:
-    """Return the mean over the last row's questions of each kind."""
-    run = method.run
-    values: dict[str, list[float]] = {}
-    for cell in run.cell_list:
-        if cell.row == len(run.rounds) and cell.column in run.rounds and score_name in cell.scores:
-            for kind, value in zip(cell.kinds, cell.scores[score_name], strict=True):
-                if not np.isnan(value):
-                    values.setdefault(kind, []).append(float(value))
-    return {kind: float(np.mean(found)) for kind, found in sorted(values.items())}
 
 
 def documents_outside_table(

@@ -8,7 +8,7 @@ Source: the inner loop of Tandon et al. 2025 (TTT-E2E, arXiv 2512.23675), sectio
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,6 @@ def learn_text(
     parameters: Sequence[nn.Parameter],
     training: TextTraining,
     run: RunContext,
-    before_step: Callable[[], None] | None = None,
 ) -> list[float]:
     """Train parameters on a text for some passes over it.
 
@@ -77,7 +76,6 @@ def learn_text(
         parameters: What trains; they require gradients meanwhile, and no others do.
         training: Rate, optimiser, slices.
         run: Counters, progress, and whether to stop.
-        before_step: Called between gradients and step, for example to mask some.
 
     Returns:
         The loss of every step.
@@ -105,8 +103,6 @@ def learn_text(
                     )
                 if training.max_grad_norm:
                     nn.utils.clip_grad_norm_(parameters, training.max_grad_norm)
-                if before_step is not None:
-                    before_step()
                 optimiser.step()
                 bar.update(1)
                 signal = run.agreed_signal()
