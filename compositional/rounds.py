@@ -48,6 +48,8 @@ def run_rounds(
         if position < num_learned:
             continue
         if position > num_learned:
+            place = f"round {lesson.index} of {num_rounds}" if lesson.index else "before round 1"
+            _say_next(run, f"learn {lesson.name}, {place}")
             started = time.monotonic()
             method.learn(lesson, run)
             seconds = time.monotonic() - started
@@ -88,7 +90,6 @@ def score_row(
     """
     if all(folder.has_cell(row, column) for column in columns):
         return
-    started = time.monotonic()
     num_rounds, at_ends = len(benchmark.rounds), benchmark.generates_at_ends
     asked = [
         example.hidden(
@@ -98,6 +99,8 @@ def score_row(
         for column in columns
         for example in column.examples
     ]
+    _say_next(run, f"answer {len(asked)} examples after round {row} of {num_rounds}")
+    started = time.monotonic()
     predictions = method.answer(asked, run)
     seconds = time.monotonic() - started
     num_tokens = sum(p.num_tokens for p in predictions if not p.reused)
@@ -116,4 +119,16 @@ def score_row(
         mean = means(scores_by_name(scores)).get(headline)
         shown = "not measured" if mean is None else f"{mean:.3f}"
         title = headline.replace("_f1", " F1").replace("_", " ")
-        LOGGER.info("%s: after round %d, %s: %s %s", run.name, row, column.name, title, shown)
+        _say_cell(run, row, column, f"{title} {shown}", seconds * share)
+
+
+def _say_next(run: RunContext, what: str) -> None:
+    """Log what begins, so that the log's last line tells what is under way."""
+    LOGGER.info("%s: next: %s", run.name, what)
+
+
+def _say_cell(run: RunContext, row: int, column: Column, score: str, seconds: float) -> None:
+    """Log a cell that stands."""
+    place = f"after round {row}, {column.name}"
+    took = f"{len(column.examples)} answers in {seconds:.0f} s"
+    LOGGER.info("%s: %s: %s (%s)", run.name, place, score, took)

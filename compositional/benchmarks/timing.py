@@ -17,14 +17,18 @@ class Timing:
         return statistics.median(self.seconds)
 
 
-def alternate(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, Timing]:
+Ways = dict[str, Callable[[], float]]
+
+
+def alternate(ways: Ways, repeats: int, warm_ups: Ways | None = None) -> dict[str, Timing]:
     """Run each way once to warm up, then all of them in turn.
 
     Args:
         ways: Each runs one way and returns the seconds that it took.
         repeats: Timed runs of each.
+        warm_ups: Shorter runs of the same to warm up by; None for the ways themselves.
     """
-    for way in ways.values():
+    for way in (warm_ups or ways).values():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

@@ -102,22 +102,25 @@ def race(
         work: Memory rows, or rows of text for LoRA; a multiple of `batch_size`.
         batch_size: Rows a step.
         epochs: Passes over the rows.
-        repeats: Timed runs of each, after a warm-up.
+        repeats: Timed runs of each, after a warm-up of one epoch.
     """
     losses: dict[str, list[float]] = {}
     with TemporaryDirectory() as folder:
         request = _request(config, work, batch_size, epochs, Path(folder))
 
-        def ours() -> float:
-            losses["ours"], seconds = OwnTraining(load_model(config), work, batch_size).go(epochs)
+        def ours(num_epochs: int = epochs) -> float:
+            training = OwnTraining(load_model(config), work, batch_size)
+            losses["ours"], seconds = training.go(num_epochs)
             return seconds
 
-        def peer() -> float:
-            reply = peers.train(request)
+        def peer(num_epochs: int = epochs) -> float:
+            rows = request["rows"][: num_epochs * len(work.sequences)]
+            reply = peers.train(request | {"rows": rows})
             losses["peer"] = reply["losses"]
             return float(reply["seconds"])
 
-        timings = alternate({"ours": ours, "peer": peer}, repeats)
+        warm_ups = {"ours": lambda: ours(1), "peer": lambda: peer(1)}
+        timings = alternate({"ours": ours, "peer": peer}, repeats, warm_ups)
     pairs = zip(losses["ours"], losses["peer"], strict=True)
     gap = max(abs(one - other) for one, other in pairs)
     return Race(len(work.sequences) * epochs, timings["ours"], timings["peer"], gap)

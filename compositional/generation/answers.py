@@ -11,6 +11,8 @@ from pathlib import Path
 
 from compositional.files import canonical_json, read_json, sha256_text, write_text
 
+PREFIX_LENGTH = 16
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -28,10 +30,11 @@ class Answer:
 
 
 class AnswerStore:
-    """Answers in memory, and in folders where they are given.
+    """Answers of one model in memory, and of all in folders where they are given.
 
     Args:
-        folder: Where a run keeps its own, a file a set of answers; None for memory only.
+        folder: Where a run keeps its own, a file a set of answers; None for memory only, which then
+            holds the answers of all models.
         shared: Where all runs of an experiment lay theirs; None to share nothing.
     """
 
@@ -39,12 +42,29 @@ class AnswerStore:
         self.folder = folder
         self.shared = shared
         self._answers: dict[str, Answer] = {}
-        self._loaded = folder is None
+        self._model = ""
+
+    def turn_to(self, model: str) -> None:
+        """Hold the answers of one model; those of others are let go of, and stand in the folder.
+
+        Args:
+            model: Fingerprint of the model that answers next.
+        """
+        if model == self._model:
+            return
+        self._model = model
+        if self.folder is not None:
+            self._answers = {}
+            for path in sorted(self.folder.glob(f"{self._prefix}*.json")):
+                self._answers |= _read(path)
+
+    @property
+    def _prefix(self) -> str:
+        """What the names of the model's files in the run's own folder begin with."""
+        return f"{self._model[:PREFIX_LENGTH]}-"
 
     def get(self, key: str) -> Answer | None:
         """Return the run's own answer of a key, or None where it was not generated yet."""
-        if not self._loaded:
-            self._load()
         return self._answers.get(key)
 
     def take_shared(self, keys: Sequence[str]) -> dict[str, Answer]:
@@ -64,31 +84,24 @@ class AnswerStore:
             return {}
         found = _read(path)
         self._answers |= found
-        _write(found, self.folder)
+        _write(found, self.folder, self._prefix)
         return found
 
     def put(self, answers: Mapping[str, Answer]) -> None:
         """Keep a set of answers: all of them, or where the process dies none."""
         self._answers |= answers
-        for folder in (self.folder, self.shared):
-            _write(answers, folder)
-
-    def _load(self) -> None:
-        """Read all files of the run's own folder."""
-        assert self.folder is not None
-        self._loaded = True
-        for path in sorted(self.folder.glob("*.json")):
-            self._answers |= _read(path)
+        _write(answers, self.folder, self._prefix)
+        _write(answers, self.shared)
 
 
 def _file_name(keys: Sequence[str]) -> str:
     return f"{sha256_text(' '.join(keys))}.json"
 
 
-def _write(answers: Mapping[str, Answer], folder: Path | None) -> None:
+def _write(answers: Mapping[str, Answer], folder: Path | None, prefix: str = "") -> None:
     if folder is not None and answers:
         kept = {key: [list(answer.ids), answer.ended] for key, answer in answers.items()}
-        write_text(folder / _file_name(list(answers)), canonical_json(kept))
+        write_text(folder / f"{prefix}{_file_name(list(answers))}", canonical_json(kept))
 
 
 def _read(path: Path) -> dict[str, Answer]:

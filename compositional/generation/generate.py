@@ -15,6 +15,7 @@ from compositional.generation.answers import Answer
 from compositional.generation.padded import decode_padded
 from compositional.generation.slot_probe import can_decode_in_slots
 from compositional.generation.slots import decode_in_slots
+from compositional.generation.token_bias import Biases
 from compositional.models.language_model import LanguageModel
 from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
@@ -26,6 +27,7 @@ def generate(
     run: RunContext,
     what: str,
     forced: Sequence[Sequence[int]] | None = None,
+    biases: Biases | None = None,
 ) -> list[Answer]:
     """Answer prompts greedily.
 
@@ -35,6 +37,7 @@ def generate(
         run: Decoding settings, the store of answers, the progress line.
         what: What the progress line calls it.
         forced: For each prompt the row ids that replace chosen rows, in order.
+        biases: For each prompt what is added to logits; None for none.
 
     Returns:
         The answers, in the order of the prompts.
@@ -44,14 +47,16 @@ def generate(
     """
     longest = max(map(len, prompts), default=0)
     model.check_fits(longest, run.evaluation.max_new_tokens, f"a prompt of {longest}")
-    own_keys = _keys(model, prompts, run, forced)
+    fingerprint = model.fingerprint()
+    run.answers.turn_to(fingerprint)
+    own_keys = _keys(model, fingerprint, prompts, run, forced, biases)
     stored = {key: answer for key in own_keys if (answer := run.answers.get(key)) is not None}
     missing = [key for key in dict.fromkeys(own_keys) if key not in stored]
     stored |= run.answers.take_shared(missing)
     # Those of the process that has the run's folders: another machine's keys may differ.
     keys, kept = run.processes.exchange((own_keys, stored))[0]
     places = {key: place for place, key in enumerate(keys) if key not in kept}
-    fresh = _decode(model, prompts, forced, list(places.values()), run, what)
+    fresh = _decode(model, prompts, forced, biases, list(places.values()), run, what)
     run.answers.put({key: fresh[place] for key, place in places.items()})
     return [replace(kept[key], reused=True) if key in kept else fresh[places[key]] for key in keys]
 
@@ -60,6 +65,7 @@ def _decode(
     model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     forced: Sequence[Sequence[int]] | None,
+    biases: Biases | None,
     places: list[int],
     run: RunContext,
     what: str,
@@ -70,6 +76,7 @@ def _decode(
     order = sorted(own, key=lambda place: -len(prompts[place]))
     chosen = [prompts[place] for place in order]
     rows = None if forced is None else [forced[place] for place in order]
+    added = None if biases is None else [biases[place] for place in order]
     if model.decodes_in_slots is None:
         model.decodes_in_slots = can_decode_in_slots(model)
     decode = decode_in_slots if model.decodes_in_slots else decode_padded
@@ -82,7 +89,7 @@ def _decode(
                 raise PreemptedError(signal)
 
         try:
-            decoded = decode(model, chosen, run.evaluation, rows, heed)
+            decoded = decode(model, chosen, run.evaluation, rows, heed, added)
         except PreemptedError:
             order, decoded = [], []
     answers = dict(zip(order, decoded, strict=True))
@@ -97,14 +104,16 @@ def _decode(
 
 def _keys(
     model: LanguageModel,
+    fingerprint: str,
     prompts: Sequence[Sequence[int]],
     run: RunContext,
     forced: Sequence[Sequence[int]] | None,
+    biases: Biases | None,
 ) -> list[str]:
     """Return for each prompt the hash of everything that its answer depends on."""
     shared = canonical_json(
         {
-            "model": model.fingerprint(),
+            "model": fingerprint,
             "dtype": str(model.backbone.dtype),
             "device": str(model.device),
             "max_new_tokens": run.evaluation.max_new_tokens,
@@ -114,7 +123,13 @@ def _keys(
         }
     )
     rows = [None] * len(prompts) if forced is None else [list(ids) for ids in forced]
+    added = [None] * len(prompts) if biases is None else biases
     return [
-        sha256_text(shared + canonical_json([list(prompt), expected]))
-        for prompt, expected in zip(prompts, rows, strict=True)
+        sha256_text(
+            shared
+            + canonical_json(
+                [list(prompt), expected, *([] if bias is None else [bias.ids, bias.values])]
+            )
+        )
+        for prompt, expected, bias in zip(prompts, rows, added, strict=True)
     ]

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from compositional.generation.token_bias import Biases, TokenBias, biased
 from compositional.models.language_model import LanguageModel
 from compositional.models.parts import run_parts, slices_of
 from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
+from compositional.tasks.types import token_means
 from compositional.training.batching import TokenSequence
 from compositional.training.targets import target_logits
 
@@ -33,6 +35,11 @@ class Likelihoods:
     sums: tuple[float, ...]
     num_tokens: tuple[int, ...]
 
+    @property
+    def means(self) -> list[float]:
+        """Of each choice, a token."""
+        return token_means(self.sums, self.num_tokens)
+
 
 def choice_likelihoods(
     model: LanguageModel,
@@ -40,6 +47,7 @@ def choice_likelihoods(
     choices: Sequence[Choices],
     run: RunContext,
     what: str,
+    biases: Biases | None = None,
 ) -> list[Likelihoods]:
     """Score choices behind prompts; several processes take a share each.
 
@@ -49,6 +57,7 @@ def choice_likelihoods(
         choices: For each prompt the token ids of its choices, each one or more.
         run: The progress line, the processes, and whether to stop.
         what: What the progress line calls it.
+        biases: For each prompt what is added to logits, as `generate` adds it; None for none.
 
     Returns:
         The likelihoods, in the order of the prompts.
@@ -68,7 +77,8 @@ def choice_likelihoods(
         for places in [own[chosen] for chosen in slices_of([costs[place] for place in own])]:
             if run.processes.heard(run.stop.number) is not None:
                 break
-            scored = score(model, [prompts[n] for n in places], [choices[n] for n in places])
+            added = None if biases is None else [biases[n] for n in places]
+            scored = score(model, [prompts[n] for n in places], [choices[n] for n in places], added)
             found |= dict(zip(places, scored, strict=True))
             bar.update(len(places))
     whole: dict[int, Likelihoods] = {}
@@ -82,7 +92,10 @@ def choice_likelihoods(
 
 @torch.inference_mode()
 def score_whole(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    choices: Sequence[Choices],
+    biases: Biases | None = None,
 ) -> list[Likelihoods]:
     """Score each choice with its whole prompt before it: the plain version."""
     rows = [
@@ -91,19 +104,25 @@ def score_whole(
         for choice in texts
     ]
     logits, targets = target_logits(model, rows)
-    losses = functional.cross_entropy(logits.float(), targets, reduction="none")
+    own = [bias for bias, texts in zip(_each(biases, prompts), choices, strict=True) for _ in texts]
+    added = _along(own, [row.target for row in rows])
+    losses = functional.cross_entropy(biased(logits, *added).float(), targets, reduction="none")
     parts: Sequence[Tensor] = losses.split([len(row.target) for row in rows])
     return _gathered([float(-part.sum()) for part in parts], choices)
 
 
 @torch.inference_mode()
 def score_behind(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    choices: Sequence[Choices],
+    biases: Biases | None = None,
 ) -> list[Likelihoods]:
     """Score choices behind the keys and values of their prompt."""
     ends = torch.tensor([len(prompt) for prompt in prompts]).cumsum(0) - 1
     logits, states = run_parts(model, prompts, logits_to_keep=ends.to(model.device))
-    first = logits.float().log_softmax(dim=-1)
+    own = _each(biases, prompts)
+    first = biased(logits, own, [()] * len(prompts)).float().log_softmax(dim=-1)
     sums = [
         [float(first[place, choice[0]]) for choice in texts] for place, texts in enumerate(choices)
     ]
@@ -119,13 +138,31 @@ def score_behind(
         before = [states[place] for place, _ in longer[chosen]]
         logits, _ = run_parts(model, [part[:-1] for part in parts], before)
         targets = torch.tensor([token for part in parts for token in part[1:]])
+        added = _along([own[place] for place, _ in longer[chosen]], parts, first=1)
         losses = functional.cross_entropy(
-            logits.float(), targets.to(model.device), reduction="none"
+            biased(logits, *added).float(), targets.to(model.device), reduction="none"
         )
         rest = losses.split([len(part) - 1 for part in parts])
         for (place, number), loss in zip(longer[chosen], rest, strict=True):
             sums[place][number] -= float(loss.sum())
     return _gathered([value for values in sums for value in values], choices)
+
+
+def _each(biases: Biases | None, prompts: Sequence[object]) -> Biases:
+    """Return the bias of each prompt, None for none."""
+    return [None] * len(prompts) if biases is None else biases
+
+
+def _along(
+    biases: Biases, parts: Sequence[Sequence[int]], first: int = 0
+) -> tuple[list[TokenBias | None], list[Sequence[int]]]:
+    """Return bias, and what was emitted before, of every token of some answers from the first."""
+    steps = [
+        (bias, part[:place])
+        for bias, part in zip(biases, parts, strict=True)
+        for place in range(first, len(part))
+    ]
+    return [bias for bias, _ in steps], [emitted for _, emitted in steps]
 
 
 def _gathered(sums: Sequence[float], choices: Sequence[Choices]) -> list[Likelihoods]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from compositional.generation.answers import Answer
+from compositional.generation.token_bias import Biases, biased
 from compositional.models.language_model import LanguageModel
 from compositional.settings import EvaluationConfig
 
@@ -54,6 +55,23 @@ class ForcedRows(LogitsProcessor):
         return scores
 
 
+class AddedBias(LogitsProcessor):
+    """Adds to each sequence's logits its bias.
+
+    Args:
+        biases: Of each sequence; None for none.
+        prompt_length: Where the answers begin.
+    """
+
+    def __init__(self, biases: Biases, prompt_length: int) -> None:
+        self.biases = biases
+        self.prompt_length = prompt_length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores, [b, V + m], with the biases."""
+        return biased(scores, self.biases, input_ids[:, self.prompt_length :].tolist())
+
+
 class Watch(LogitsProcessor):
     """Calls back before every token, and changes nothing.
 
@@ -76,6 +94,7 @@ def decode_padded(
     settings: EvaluationConfig,
     forced: Sequence[Sequence[int]] | None,
     on_step: Callable[[int], object],
+    biases: Biases | None = None,
 ) -> list[Answer]:
     """Answer prompts in batches of their order.
 
@@ -86,13 +105,17 @@ def decode_padded(
         forced: For each prompt the row ids that replace chosen rows, in order; None for none.
         on_step: Called before every token with 0, and with the number of answers that a batch
             completed.
+        biases: For each prompt what is added to logits; None for none.
     """
     answers: list[Answer] = []
     for start in range(0, len(prompts), settings.batch_size):
         chosen = slice(start, start + settings.batch_size)
         rows = None if forced is None else forced[chosen]
         watch = Watch(lambda: on_step(0))
-        answers += _decode_batch(model, prompts[chosen], settings.max_new_tokens, rows, watch)
+        added = None if biases is None else biases[chosen]
+        answers += _decode_batch(
+            model, prompts[chosen], settings.max_new_tokens, rows, watch, added
+        )
         on_step(len(prompts[chosen]))
     return answers
 
@@ -104,6 +127,7 @@ def _decode_batch(
     max_new_tokens: int,
     forced: Sequence[Sequence[int]] | None,
     watch: Watch,
+    biases: Biases | None,
 ) -> list[Answer]:
     """Decode one batch."""
     length = max(len(prompt) for prompt in prompts)
@@ -114,6 +138,8 @@ def _decode_batch(
         ids[row, length - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
         mask[row, length - len(prompt) :] = 1
     processors = LogitsProcessorList([watch])
+    if biases is not None:
+        processors.append(AddedBias(biases, length))
     if forced is not None:
         processors.append(ForcedRows(forced, model.num_text_ids, model.stop_ids, length))
     settings = GenerationConfig(

@@ -15,6 +15,7 @@ from torch import Tensor
 from compositional.generation.answers import Answer
 from compositional.generation.shared_prefix import attending_to_prefix, shared_prefix
 from compositional.generation.slot_cache import SlotCache
+from compositional.generation.token_bias import Biases, TokenBias, biased
 from compositional.models.language_model import LanguageModel
 from compositional.models.parts import KeyValues, run_parts, slices_of
 from compositional.settings import EvaluationConfig
@@ -33,6 +34,7 @@ class Request:
         prompt: Token ids, without the shared prefix.
         forced: Row ids that replace chosen rows, in order; None to take what the model chooses.
         limit: The most tokens of the answer.
+        bias: On logits; None for none.
         ids: The answer so far.
         ended: Whether the end token came.
     """
@@ -40,6 +42,7 @@ class Request:
     prompt: Sequence[int]
     forced: deque[int] | None
     limit: int
+    bias: TokenBias | None = None
     ids: list[int] = field(default_factory=list)
     ended: bool = False
 
@@ -107,8 +110,9 @@ class SlotDecoder:
             )
             if self.cache is None:
                 self.cache = SlotCache(states[0], len(self.slots), self.capacity)
+            tokens = _likeliest(logits, entering[chosen])
             for place, request, own, token in zip(
-                free[chosen], entering[chosen], states, logits.argmax(dim=-1).tolist(), strict=False
+                free[chosen], entering[chosen], states, tokens, strict=False
             ):
                 self.cache.fill(place, own)
                 self._accept(place, request, token, self.cache)
@@ -135,7 +139,7 @@ class SlotDecoder:
         if not busy or self.cache is None:
             return
         last = [request.ids[-1] if request else self.model.chat.pad_id for request in self.slots]
-        tokens = next_logits(self.model, last, self.cache, self.prefix).argmax(dim=-1).tolist()
+        tokens = _likeliest(next_logits(self.model, last, self.cache, self.prefix), self.slots)
         self.cache.advance([place for place, _ in busy])
         for place, request in busy:
             self._accept(place, request, tokens[place], self.cache)
@@ -147,6 +151,7 @@ def decode_in_slots(
     settings: EvaluationConfig,
     forced: Sequence[Sequence[int]] | None,
     on_step: Callable[[int], object],
+    biases: Biases | None = None,
 ) -> list[Answer]:
     """Answer prompts in slots; see `padded.decode_padded` for the arguments."""
     shared = shared_prefix(prompts)
@@ -154,11 +159,21 @@ def decode_in_slots(
         prefix = run_parts(model, [shared], logits_to_keep=1)[1][0] if shared else None
     rows = [None] * len(prompts) if forced is None else [deque(ids) for ids in forced]
     requests = [
-        Request(prompt[len(shared) :], expected, settings.max_new_tokens)
-        for prompt, expected in zip(prompts, rows, strict=True)
+        Request(prompt[len(shared) :], expected, settings.max_new_tokens, bias)
+        for prompt, expected, bias in zip(
+            prompts, rows, biases or [None] * len(prompts), strict=True
+        )
     ]
     SlotDecoder(model, requests, settings.batch_size, prefix, on_step).run()
     return [Answer(tuple(request.ids), request.ended) for request in requests]
+
+
+def _likeliest(logits: Tensor, requests: Sequence[Request | None]) -> list[int]:
+    """Return the likeliest next token of each row [n, V + m] under its request's bias."""
+    biases = [None if request is None else request.bias for request in requests]
+    emitted = [[] if request is None else request.ids for request in requests]
+    tokens: list[int] = biased(logits, biases, emitted).argmax(dim=-1).tolist()
+    return tokens
 
 
 def next_logits(

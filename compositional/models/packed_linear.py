@@ -7,6 +7,7 @@ transposed where gradients flow back through it. The plain layer is `nn.Linear`,
 a kind; but for rounding they agree.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 DTYPES = (torch.float32, torch.bfloat16)
+
+# oneDNN compiles a kernel for each number of rows that it meets, and keeps 1,024 of them; what
+# PyTorch calls it by keeps as many again. Packs and slots have a thousand numbers of rows, and a
+# kernel takes 0.4 MiB: 0.4 GiB in all, where this many take 50 MiB and as little time.
+KERNELS_KEPT = 128
+KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 class PackedLinear(nn.Linear):
@@ -95,6 +102,8 @@ def pack_linear_layers(model: nn.Module) -> None:
     """
     if not torch.backends.mkldnn.is_available():
         return
+    for name in KERNEL_CACHES:  # read when the first kernel is made
+        os.environ.setdefault(name, str(KERNELS_KEPT))
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear and child.weight.dtype in DTYPES:
