@@ -16,7 +16,7 @@ if not __package__:  # run as a file: the package is found above this folder
 
 from compositional.cli.entry_points import CommonFlags, run_config, run_flags
 from compositional.cli.flags import parse_flags
-from compositional.cli.main import guarded
+from compositional.cli.main import guarded, noting
 from compositional.errors import ConfigError
 
 
@@ -112,16 +112,17 @@ def check_writable(path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags and run."""
-    return guarded(
-        lambda: icl_baseline(
-            parse_flags(
-                IclBaselineFlags,
-                argv,
-                "icl_baseline",
-                "Ask the frozen model with tools in its prompt, after every round.",
+    with noting(argv):
+        return guarded(
+            lambda: icl_baseline(
+                parse_flags(
+                    IclBaselineFlags,
+                    argv,
+                    "icl_baseline",
+                    "Ask the frozen model with tools in its prompt, after every round.",
+                )
             )
         )
-    )
 
 
 if __name__ == "__main__":

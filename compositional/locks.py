@@ -11,11 +11,15 @@ from compositional.errors import CompositionalError, ResultsError
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold(folder: Path, another: str = "--run or --experiment") -> Iterator[None]:
     """Hold a folder, which need not exist, for this process.
 
     The lock is a file beside the folder. It is removed at the end, and so are folders that were
     made for it and stayed empty.
+
+    Args:
+        folder: What is held.
+        another: The flag by which a user names another folder.
 
     Raises:
         ResultsError: If another process holds the folder.
@@ -27,7 +31,7 @@ def hold(folder: Path) -> Iterator[None]:
         file = _open_locked(lock)
     except BlockingIOError as error:
         raise ResultsError(
-            f"another process runs {folder}: wait for it, or name another --run or --experiment"
+            f"another process runs {folder}: wait for it, or name another {another}"
         ) from error
     except OSError as error:
         raise CompositionalError(f"cannot write {lock}: {error.strerror or error}") from error

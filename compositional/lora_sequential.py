@@ -14,7 +14,7 @@ if not __package__:  # run as a file: the package is found above this folder
 
 from compositional.cli.entry_points import CommonFlags, run_config, run_flags
 from compositional.cli.flags import parse_flags
-from compositional.cli.main import guarded
+from compositional.cli.main import guarded, noting
 from compositional.errors import ConfigError
 
 
@@ -94,16 +94,17 @@ def lora_sequential(flags: LoraSequentialFlags) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags and run."""
-    return guarded(
-        lambda: lora_sequential(
-            parse_flags(
-                LoraSequentialFlags,
-                argv,
-                "lora_sequential",
-                "Train LoRA round by round and score every past round.",
+    with noting(argv):
+        return guarded(
+            lambda: lora_sequential(
+                parse_flags(
+                    LoraSequentialFlags,
+                    argv,
+                    "lora_sequential",
+                    "Train LoRA round by round and score every past round.",
+                )
             )
         )
-    )
 
 
 if __name__ == "__main__":

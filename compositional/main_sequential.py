@@ -14,7 +14,7 @@ if not __package__:  # run as a file: the package is found above this folder
 
 from compositional.cli.entry_points import CommonFlags, run_config, run_flags
 from compositional.cli.flags import parse_flags
-from compositional.cli.main import guarded
+from compositional.cli.main import guarded, noting
 
 
 @dataclass(frozen=True)
@@ -113,16 +113,17 @@ def main_sequential(flags: MainSequentialFlags) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the flags and run."""
-    return guarded(
-        lambda: main_sequential(
-            parse_flags(
-                MainSequentialFlags,
-                argv,
-                "main_sequential",
-                "Teach memory tokens round by round and score every past round.",
+    with noting(argv):
+        return guarded(
+            lambda: main_sequential(
+                parse_flags(
+                    MainSequentialFlags,
+                    argv,
+                    "main_sequential",
+                    "Teach memory tokens round by round and score every past round.",
+                )
             )
         )
-    )
 
 
 if __name__ == "__main__":

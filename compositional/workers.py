@@ -46,12 +46,17 @@ class Task:
         """Say in a line how the run ended.
 
         Args:
-            code: The process's exit code.
+            code: The process's exit code; below 0 the signal's that killed it.
         """
         if code == 0:
             return f"{self.config.run}: finished"
+        how = (
+            f"failed with exit code {code}"
+            if code > 0
+            else f"killed by {signal.Signals(-code).name}"
+        )
         reason = _reason(self.config) or _last_line(self.log) or _silence(self.log.parent)
-        return f"{self.config.run}: failed with exit code {code}: {reason} (log: {self.log})"
+        return f"{self.config.run}: {how}: {reason} (log: {self.log})"
 
 
 class Workers:

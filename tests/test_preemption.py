@@ -5,7 +5,9 @@ from contextlib import suppress
 
 import pytest
 
+from compositional import icl_baseline, lora_sequential, main_sequential
 from compositional.cli.main import guarded
+from compositional.files import read_json
 from compositional.preemption import (
     PreemptedError,
     StopRequest,
@@ -13,6 +15,7 @@ from compositional.preemption import (
     noting_early,
     noting_signals,
 )
+from tests.runs_toy import toy_flags
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -65,6 +68,37 @@ def test_a_signal_that_comes_while_modules_load_is_heeded_later() -> None:
     assert signal.getsignal(signal.SIGUSR1) is before
     with noting_signals() as stop:
         stop.check()
+
+
+@pytest.mark.parametrize("module", [main_sequential, lora_sequential, icl_baseline])
+def test_a_signal_while_an_entry_point_loads_its_modules_is_heeded_by_the_run(
+    module, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    run_config = module.run_config
+
+    def signalled(*arguments, **settings):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return run_config(*arguments, **settings)  # it imports the model libraries
+
+    monkeypatch.setattr(module, "run_config", signalled)
+    missed: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _frame: missed.append(number))
+    flags = toy_flags(tmp_path, toy_model_folder, "--run", "r")
+    try:
+        assert module.main(flags) == 128 + signal.SIGUSR1
+        assert missed == []
+        assert module.main([*flags, "--resume", "--dry_run"]) == 0
+        assert missed == [signal.SIGUSR1]  # a plan is no run: it dies of the signal
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (
+        "stopped by SIGUSR1: what was computed is saved, --resume goes" in capsys.readouterr().err
+    )
+    result = tmp_path / "results" / "e" / "r" / "result.json"
+    assert read_json(result)["status"] == "started"
+    monkeypatch.undo()
+    assert module.main([*flags, "--resume"]) == 0
+    assert read_json(result)["status"] == "finished"
 
 
 def test_a_launcher_keeps_the_signals_that_are_its_own() -> None:

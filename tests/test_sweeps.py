@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections.abc import Iterator
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import wandb
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
@@ -75,16 +77,29 @@ def test_its_commands_are_parsed(path, place, form, monkeypatch) -> None:
             assert getattr(config.method, name) == pytest.approx(drawn(path, place)[name]["value"])
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_command_of_a_sweep_runs(tmp_path, toy_model_folder, monkeypatch, form) -> None:
+@pytest.fixture
+def in_a_sweep(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment that W&B's agent gives; W&B reads it once a process, so it ends after."""
+    wandb.teardown()
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    path = Path("experiments/sweeps/lora_grid.yaml")
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.usefixtures("in_a_sweep")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_its_commands_run(tmp_path, toy_model_folder, path, form) -> None:
     toy = toy_flags(tmp_path, toy_model_folder)
     given = {word.removeprefix("--").partition("=")[0] for word in toy if word.startswith("--")}
     kept = {name: value for name, value in drawn(path, 0.0).items() if name not in given}
     words = create_sweep_command_args({"args": kept})[form]
-    assert lora_sequential.main([*words, *toy]) == 0
-    (folder,) = (tmp_path / "results" / "e").glob("lora-*")
-    assert read_json(folder / "result.json")["status"] == "finished"
+    assert MODULES[settings_of(path)["program"]].main([*words, *toy]) == 0
+    (result,) = (tmp_path / "results" / "e").glob("*/result.json")
+    assert read_json(result)["status"] == "finished"
+    settings = read_json(result)["method"]
+    for name in ("lr", "lora_lr", "use_replay_buffer", "renorm_active_tools"):
+        if name in kept:
+            assert settings[name] == pytest.approx(kept[name]["value"])

@@ -14,7 +14,7 @@ from compositional.config import RunConfig, resolve
 from compositional.files import read_json
 from compositional.runner import run
 from compositional.tracking import NoTracker, WandbTracker, build_tracker
-from tests.runs_toy import interrupt_at, toy_settings, tree
+from tests.runs_toy import interrupt_at, preempted_at, toy_settings, tree
 
 LORA = {"name": "lora", "adapter": {"rank": 2}}
 
@@ -149,6 +149,31 @@ def test_a_run_that_is_cut_off_is_tracked_as_failed(
     with interrupt_at("learned tools1-2"):
         run(config(tmp_path, toy_model_folder, "r", "wandb"), progress=False)
     assert read_offline(offline)[2] == 1
+
+
+def test_a_run_that_is_preempted_is_marked_and_goes_on_as_the_same_run(
+    tmp_path: Path, toy_model_folder: Path, offline: Path
+) -> None:
+    tracked = config(tmp_path, toy_model_folder, "r", "wandb")
+    with preempted_at("learned tools1-2"):
+        run(tracked, progress=False)
+    assert read_offline(offline)[2] == 1
+    (path,) = offline.rglob("*.wandb")
+    assert "preempting" in kinds_of(path)
+    run(tracked, resume=True, progress=False)
+    (again,) = set(offline.rglob("*.wandb")) - {path}
+    assert again.name == path.name  # both are called by the id
+    assert "preempting" not in kinds_of(again)
+
+
+def kinds_of(path: Path) -> list[str]:
+    """Return the kind of each record of an offline file."""
+    kinds = []
+    for data in records(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        kinds.append(record.WhichOneof("record_type"))
+    return kinds
 
 
 class Broken:

@@ -42,6 +42,7 @@ def test_a_run_that_left_no_reason_is_named_by_its_last_line(tmp_path: Path) -> 
     task.log.parent.mkdir(parents=True)
     task.log.write_text("one\nkilled\n\n")
     assert task.outcome(9) == f"r: failed with exit code 9: killed (log: {task.log})"
+    assert task.outcome(-9) == f"r: killed by SIGKILL: killed (log: {task.log})"
     assert task.outcome(0) == "r: finished"
 
 

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compositional.errors import ResultsError, check_at_least, check_choice
 from compositional.grids.expand import GridRun, expand
+from compositional.grids.queued import in_words, note_submitted, queued
 from compositional.grids.slurm import requeue_this_job, submit_array
-from compositional.grids.spec import read_grid
+from compositional.grids.spec import GridSpec, keep_copy, read_grid
 from compositional.grids.tasks import pending, run_task
 from compositional.planned_runs import note_planned
 from compositional.preemption import PreemptedError
@@ -86,32 +87,53 @@ def run_grid(
         print_grid_plan(runs, command.workers, price_per_hour)
         return 0
     left = pending(runs)
+    if left and command.launcher != "local":
+        return _submit(command, spec, runs, left)
+    return _run_here(command, spec, runs, left)
+
+
+def _prepared(command: GridCommand, spec: GridSpec, left: Sequence[GridRun]) -> GridCommand:
+    """Check all runs, make data and model once, and keep the grid as it is now for all of them."""
     for grid_run in left:
         check_can_start(grid_run.config, resume=True)
-        prepare_run(grid_run.config)  # data and model are made once, here
-    if command.launcher == "local" or not left:
-        return _run_here(command, runs, left, spec.threads)
+        prepare_run(grid_run.config)
+    folder = left[0].config.results_folder.parent
+    return replace(command, file=keep_copy(spec, folder))
+
+
+def _submit(
+    command: GridCommand, spec: GridSpec, runs: Sequence[GridRun], left: Sequence[GridRun]
+) -> int:
+    """Submit what is left and not in the queue already."""
+    folder = runs[0].config.results_folder.parent
+    there = queued(folder)
+    waiting = [there[grid_run.config.id] for grid_run in left if grid_run.config.id in there]
+    if waiting:
+        print(in_words(waiting))
+    new = [grid_run for grid_run in left if grid_run.config.id not in there]
+    if not new:
+        return 0
+    command = _prepared(command, spec, new)
     if command.launcher == "slurm":
         job = submit_array(
             command.file,
-            left,
+            new,
             command.task_flags,
             threads=spec.threads,
             at_once=command.workers,
             options=command.sbatch,
         )
-        note_planned([grid_run.config for grid_run in runs], anew=True)
-        print(
-            f"submitted {len(left)} of {len(runs)} runs as job array {job}; when they are through, "
-            "this command shows the report"
-        )
-        return 0
-    from compositional.grids.submitit_launcher import submit_grid
+        tasks = [f"{job}_{grid_run.index}" for grid_run in new]
+        what = f"job array {job}; when they are through, this command shows the report"
+    else:
+        from compositional.grids.submitit_launcher import submit_grid
 
-    jobs = submit_grid(command, [grid_run.index for grid_run in left], spec.threads)
+        jobs = submit_grid(command, [grid_run.index for grid_run in new], spec.threads)
+        tasks = [str(job.job_id) for job in jobs]
+        what = f"jobs of submitit: {', '.join(tasks)}"
+    print(f"submitted {len(new)} of {len(runs)} runs as {what}", flush=True)
+    note_submitted(folder, {t: r.config.id for t, r in zip(tasks, new, strict=True)})
     note_planned([grid_run.config for grid_run in runs], anew=True)
-    ids = ", ".join(str(job.job_id) for job in jobs)
-    print(f"submitted {len(left)} runs through submitit: {ids}")
     return 0
 
 
@@ -129,16 +151,17 @@ def _run_task(runs: Sequence[GridRun], index: int, threads: int, command: GridCo
 
 
 def _run_here(
-    command: GridCommand, runs: Sequence[GridRun], left: Sequence[GridRun], threads: int
+    command: GridCommand, spec: GridSpec, runs: Sequence[GridRun], left: Sequence[GridRun]
 ) -> int:
     """Run what is left on this machine, then write the report."""
-    print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
     if left:
+        command = _prepared(command, spec, left)
         note_planned([grid_run.config for grid_run in runs], anew=True)
+    print(f"{len(runs)} runs, {len(runs) - len(left)} of them finished", file=sys.stderr)
     start = ("grid", str(command.file), *command.task_flags, "--task")
     tasks = [Task(grid_run.config, (*start, str(grid_run.index))) for grid_run in left]
     failed = []
-    ended = Workers(threads, command.workers).run_all(tasks)
+    ended = Workers(spec.threads, command.workers).run_all(tasks)
     for number, (task, code) in enumerate(ended, start=1):
         line = task.outcome(code)
         print(f"{number} of {len(left)}: {line}", file=sys.stderr, flush=True)

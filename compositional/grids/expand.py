@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from compositional.cli.flags import flag_types
-from compositional.config import RunConfig, resolve, setting_names
-from compositional.errors import ConfigError, did_you_mean
+from compositional.config import RunConfig, resolve
+from compositional.errors import ConfigError
 from compositional.grids.spec import GridSpec
-from compositional.methods.registry import METHODS
+from compositional.grids.variants import variants_of
 from compositional.selection import merge, select_runs
 from compositional.tasks.data_config import PER_ROUND
 
@@ -30,19 +29,17 @@ class GridRun:
 def expand(spec: GridSpec, flags: Sequence[str] = ()) -> list[GridRun]:
     """Make a run of every point of a grid.
 
-    A point is named by its method and by each axis that has more than one value. A variant none
-    of whose settings a method knows is left out for that method.
+    A point is named by its method and by each axis that has more than one value.
 
     Args:
         spec: The grid.
         flags: Further settings as flags, laid over every run.
 
     Raises:
-        ConfigError: If a setting is unknown to every method, an order does not fit the rounds, or
-            two points are one run.
+        ConfigError: If a setting is unknown to a method that it is for, an order does not fit the
+            rounds, or two points are one run.
     """
     methods = select_runs(spec.experiment)
-    _check_overrides(spec, methods)
     runs = [
         GridRun(index, resolve(settings, flags))
         for index, settings in enumerate(_points(spec, methods))
@@ -72,15 +69,14 @@ def _check_apart(configs: Sequence[RunConfig]) -> None:
 def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the settings of every point."""
     sources = spec.sources or {"": {}}
-    variants = spec.overrides or {"": {}}
-    for settings, (source, data), (variant, overrides), order, seed in product(
-        methods, sources.items(), variants.items(), spec.orders or ((),), spec.seeds
+    variants = variants_of(spec.overrides, methods)
+    for settings, (source, data), variant, order, seed in product(
+        methods, sources.items(), variants, spec.orders or ((),), spec.seeds
     ):
-        known = {key: value for key, value in overrides.items() if key in _known(settings)}
-        if overrides and not known:
+        if settings["run"] not in variant.methods:
             continue
         section = "documents" if "documents" in settings else "data"
-        point = merge(merge(settings, {section: data}), _nested(known))
+        point = merge(merge(settings, {section: data}), _nested(variant.settings))
         if order and section == "documents":
             point = merge(point, {"documents": {"order": list(order)}})
         elif order:
@@ -88,42 +84,13 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
         parts = [
             settings["run"],
             source if len(sources) > 1 else "",
-            variant if len(variants) > 1 else "",
+            variant.name if len(variants) > 1 else "",
             f"order{'-'.join(map(str, order))}" if len(spec.orders) > 1 else "",
             f"seed{seed}" if len(spec.seeds) > 1 else "",
         ]
         output = {**(point.get("output") or {}), "share_answers": False}
         name = "_".join(part for part in parts if part)
         yield {**point, "seed": seed, "run": name, "output": output}
-
-
-def _known(settings: Mapping[str, Any]) -> set[str]:
-    """Return the dotted names of all settings that a run takes."""
-    names = set(setting_names())
-    prefix, method = "method.", settings.get("method")
-    while isinstance(method, Mapping) and isinstance(method.get("of"), Mapping):
-        prefix, method = f"{prefix}of.", method["of"]
-    name = method.get("name") if isinstance(method, Mapping) else method
-    if name in METHODS:
-        names |= set(flag_types(METHODS[str(name)], prefix))
-    return names
-
-
-def _check_overrides(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> None:
-    """Refuse a setting that no method of the grid knows."""
-    known = set().union(*(_known(settings) for settings in methods))
-    for variant, overrides in spec.overrides.items():
-        for key in overrides:
-            if key == "seed":
-                raise ConfigError(
-                    f"grid.overrides.{variant} sets seed, which a grid sets for each run: use "
-                    "grid.seeds"
-                )
-            if key not in known:
-                raise ConfigError(
-                    f"grid.overrides.{variant} sets {key!r}, which no method of the grid knows; "
-                    f"{did_you_mean(str(key), known)}"
-                )
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def submit_array(
     array = f"--array={indices}" + (f"%{at_once}" if at_once else "")
     command = ["sbatch", "--parsable", array, f"--cpus-per-task={threads}", *options]
     os.environ.setdefault("PYTHON", sys.executable)  # sbatch hands the environment on
-    return _ask([*command, str(SCRIPT), str(grid_file), *flags]).split(";")[0]
+    return ask([*command, str(SCRIPT), str(grid_file), *flags]).split(";")[0]
 
 
 def requeue_this_job(max_requeues: int) -> bool:
@@ -68,7 +68,7 @@ def requeue_this_job(max_requeues: int) -> bool:
     job = _this_job()
     if job is None:
         return False
-    words = _ask(["scontrol", "show", "job", job]).split()
+    words = ask(["scontrol", "show", "job", job]).split()
     if "JobState=RUNNING" not in words:
         return False
     times = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -77,7 +77,7 @@ def requeue_this_job(max_requeues: int) -> bool:
             f"job {job} was requeued {times} times, the limit that was set: its state is "
             "kept, submit it again to go on"
         )
-    _ask(["scontrol", "requeue", job])
+    ask(["scontrol", "requeue", job])
     return True
 
 
@@ -87,8 +87,13 @@ def _this_job() -> str | None:
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
-def _ask(command: Sequence[str]) -> str:
-    """Run one of Slurm's commands; return what it prints."""
+def ask(command: Sequence[str]) -> str:
+    """Run one of Slurm's commands; return what it prints.
+
+    Raises:
+        ConfigError: If there is no such command here.
+        SlurmError: If it fails, with what it says.
+    """
     if shutil.which(command[0]) is None:
         raise ConfigError(f"there is no {command[0]} here: run on a node of a Slurm cluster")
     done = subprocess.run(command, capture_output=True, text=True, check=False)

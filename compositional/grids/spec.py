@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from compositional.config import read_experiment
 from compositional.errors import ConfigError, check_at_least, did_you_mean
+from compositional.files import sha256_text, write_text
 
+COPIES = ".grids"
+HASH_LENGTH = 12
 AXES = ("seeds", "orders", "sources", "overrides", "threads")
 
 
@@ -21,7 +26,8 @@ class GridSpec:
         seeds: Seeds of training and data.
         orders: Orders of the rounds, each a permutation of 1..T; none for the file's own.
         sources: Settings of `data` by the source's name; none for the file's own.
-        overrides: Settings by their dotted names, by the variant's name; none for the file's own.
+        overrides: Settings by their dotted names, by the variant's name, and `methods`, those that
+            it is for, where that is not all of them; none for the file's own.
         threads: Threads of each run, the same under every launcher, since sums depend on them.
     """
 
@@ -73,6 +79,32 @@ def read_grid(path: Path, experiment_name: str | None = None) -> GridSpec:
         overrides=_named(path, "overrides", axes),
         threads=threads,
     )
+
+
+def keep_copy(spec: GridSpec, folder: Path) -> Path:
+    """Keep a grid as it is now beside its results, for runs that start when its file was edited.
+
+    Args:
+        spec: The grid.
+        folder: `results/<experiment>`.
+
+    Returns:
+        A grid file, named by its content.
+
+    Raises:
+        CompositionalError: If it cannot be written.
+    """
+    axes = {
+        "seeds": list(spec.seeds),
+        "orders": [list(order) for order in spec.orders],
+        "sources": dict(spec.sources),
+        "overrides": dict(spec.overrides),
+        "threads": spec.threads,
+    }
+    text = yaml.safe_dump({**spec.experiment, "grid": axes}, sort_keys=False)
+    path = folder / COPIES / f"{sha256_text(text)[:HASH_LENGTH]}.yaml"
+    write_text(path, text)
+    return path
 
 
 def _list(path: Path, name: str, axes: Mapping[str, Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from compositional.errors import ConfigError, ResultsError
 from compositional.experiment import find_finished
 from compositional.grids.expand import GridRun
+from compositional.logs import show_log
 from compositional.planned_runs import note_planned
 from compositional.results import RunFolder
 from compositional.runner import computing_with, run
@@ -15,16 +16,13 @@ def pending(runs: Sequence[GridRun]) -> list[GridRun]:
     return [grid_run for grid_run in runs if find_finished(grid_run.config) is None]
 
 
-def run_task(
-    runs: Sequence[GridRun], index: int, threads: int, *, progress: bool = False
-) -> RunFolder:
-    """Run one point of a grid, from where it stands.
+def run_task(runs: Sequence[GridRun], index: int, threads: int) -> RunFolder:
+    """Run one point of a grid, from where it stands; the log is shown, and no progress bar.
 
     Args:
         runs: All points.
         index: The number of one.
         threads: Threads to compute with.
-        progress: Whether progress is shown.
 
     Raises:
         ConfigError: If no point has this number.
@@ -38,9 +36,10 @@ def run_task(
     finished = find_finished(config)
     if finished is not None:
         return finished
+    show_log()
     with computing_with(threads):
         try:
-            return run(config, resume=True, progress=progress)
+            return run(config, resume=True, progress=False)
         except ResultsError:
             finished = find_finished(config)  # by another process, meanwhile
             if finished is None:

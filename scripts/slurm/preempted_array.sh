@@ -4,9 +4,9 @@
 #
 #   bash scripts/slurm/preempted_array.sh experiments/grids/quickstart.yaml 4
 #
-# The second word is how many requeues there are to be. Needs a Slurm whose nodes see this folder
-# (SLURM_CONF; scripts/slurm/single_node.sh starts one). Not compared: machines, times, and configs,
-# which name other folders.
+# The second word is how many requeues there are to be, each of a task whose log says that it learns.
+# Needs a Slurm whose nodes see this folder (SLURM_CONF; scripts/slurm/single_node.sh starts one). Not
+# compared: machines, times, and configs, which name other folders.
 # Variables: WORKERS (2), runs side by side; SECONDS_BETWEEN (60), requeues at the least; EXPERIMENT
 # (preempted_array), the folder of the results.
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
@@ -29,12 +29,22 @@ echo "$printed"
 job=$(sed -n 's/.*job array \([0-9]*\).*/\1/p' <<<"$printed")
 [ -n "$job" ] || refuse "nothing was submitted: remove the grid's results to run it again"
 
-# The task that has run longest is requeued, so that each time another one is met on its way.
+# Prints the task that has run longest of those that learn, so that each time another one is met.
+learning() {
+  local task
+  for task in $(squeue --noheader --job "$job" --states RUNNING --sort -M --format %i); do
+    if tail -n 1 "slurm-$task.log" 2>/dev/null | grep -q ': next: learn '; then
+      echo "$task"
+      return
+    fi
+  done
+}
+
 requeued=0
 while squeue --noheader --job "$job" 2>/dev/null | grep -q .; do
   sleep "$SECONDS_BETWEEN"
   [ "$requeued" -lt "$WANTED" ] || continue
-  task=$(squeue --noheader --job "$job" --states RUNNING --sort -M --format %i | head -n 1)
+  task=$(learning)
   if [ -n "$task" ] && scontrol requeue "$task"; then
     requeued=$((requeued + 1))
     echo "requeued $task"
@@ -47,7 +57,7 @@ done
 "$PYTHON" -m compositional grid "$GRID" --experiment "$EXPERIMENT" --workers "$WORKERS" "${HERE[@]}" >/dev/null
 diff -r -x environment.json -x timings -x wandb -x config.yaml -x '.*' -x report.html -x costs.md \
   "results/$EXPERIMENT" "results/.uninterrupted/$EXPERIMENT"
-stops=$(cat slurm-"$job"_*.log | grep -c 'stopped by SIG')
+stops=$(cat slurm-"$job"_*.log | grep -c 'stopped by SIG' || true)
 [ "$stops" -ge "$WANTED" ] || refuse "$stops stops in the logs of $requeued requeues"
 for run in "results/$EXPERIMENT"/*/; do
   name=$(basename "$run")

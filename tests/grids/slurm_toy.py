@@ -31,9 +31,12 @@ def running_slurm(folder: Path) -> Iterator[dict[str, str]]:
     ports = {"SLURMCTLD_PORT": str(free_port()), "SLURMD_PORT": str(free_port())}
     command = ["bash", str(SCRIPT)]
     subprocess.run([*command, "start", str(folder)], env={**os.environ, **ports}, check=True)
+    found = {"SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
     try:
-        yield {"SLURM_CONF": str(folder / "slurm.conf"), "PYTHON": sys.executable}
+        yield found
     finally:
+        # What a test that failed left behind: without its Slurm it would run on.
+        subprocess.run(["scancel", "--user=root"], env={**os.environ, **found}, check=True)
         subprocess.run([*command, "stop", str(folder)], check=True)
 
 
@@ -43,7 +46,7 @@ def asked(*command: str) -> str:
     return done.stdout
 
 
-def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"never: {what}\n{asked('squeue')}"
@@ -59,11 +62,11 @@ def restarts(job: str) -> int:
     return int(fact(job, "Restarts"))
 
 
-def send_usr1(job: str, *options: str) -> None:
-    """Send a job what Slurm's `--signal` sends before its limit, once.
+def send_signal(job: str, name: str, *options: str) -> None:
+    """Send a job a signal as Slurm's `--signal` does before its limit, once.
 
     Some versions of scancel say that the job cannot be altered though it got the signal, and send
     it again five seconds later: it is ended before that.
     """
-    command = ["timeout", "3", "scancel", "--signal=USR1", *options, job]
+    command = ["timeout", "3", "scancel", f"--signal={name}", *options, job]
     subprocess.run(command, check=False)

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +64,33 @@ def test_a_grid_is_planned_run_side_by_side_and_not_run_twice(write, tmp_path, c
     assert statuses(tmp_path) == dict.fromkeys(names, "finished")
     captured = capsys.readouterr()
     assert "4 runs, 0 of them finished" in captured.err
+    assert "### Tool F1 across seeds" in captured.out
+    assert "### Tool F1 by order of rounds" in captured.out
     assert "spread over orders" in (tmp_path / "results" / "e" / "scores.md").read_text()
     before = tree(tmp_path / "results")
     assert main(["grid", str(path)]) == 0
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
     assert tree(tmp_path / "results") == before
+
+
+def test_the_log_of_a_run_says_what_is_done_and_what_is_next(write, tmp_path) -> None:
+    runs = {"lora": {**RUNS["lora"], "evaluation": {"next_round": False}}}
+    assert main(["grid", str(write(runs, {}))]) == 0
+    log = (tmp_path / "results" / "e" / ".logs" / "lora.log").read_text()
+    assert "%|" not in log  # no bar
+    said = [re.sub(r"\d\.\d{3}|\d+ s\b", "_", line) for line in log.splitlines()]
+    assert said[-10:] == [
+        "lora: next: learn tools1-2, round 1 of 2",
+        "lora: learned tools1-2 in _",
+        "lora: next: answer 4 examples after round 1 of 2",
+        "lora: after round 1, tools1-2: tool F1 _ (4 answers in _)",
+        "lora: next: learn tools3-4, round 2 of 2",
+        "lora: learned tools3-4 in _",
+        "lora: next: answer 8 examples after round 2 of 2",
+        "lora: after round 2, tools1-2: tool F1 _ (4 answers in _)",
+        "lora: after round 2, tools3-4: tool F1 _ (4 answers in _)",
+        f"{tmp_path}/results/e/lora: finished",
+    ]
 
 
 def test_a_point_that_fails_is_named_and_the_others_stand(write, tmp_path, capsys) -> None:
@@ -124,30 +148,58 @@ def test_a_report_names_the_points_that_were_never_started(write, tmp_path, caps
     assert "1 of 1 that were started, 3 of the grid have no result" in page
 
 
+def test_a_finished_run_that_lost_a_cell_is_not_taken_for_complete(write, tmp_path, capsys) -> None:
+    path = write({"icl": RUNS["icl"]}, {})
+    assert main(["grid", str(path), "--task", "0"]) == 0
+    (tmp_path / "results" / "e" / "icl" / "scores" / "row1_tools1-2.json").unlink()
+    capsys.readouterr()
+    assert main(["grid", str(path)]) == 2
+    assert "icl is finished, but 1 of its cells are gone, such as scores/row1_tools1-2.json" in (
+        error_line(capsys)
+    )
+
+
 def test_the_threads_of_a_run_are_the_grids(write, tmp_path) -> None:
     assert main(["grid", str(write(axes={"threads": 2})), "--task", "1"]) == 0
     assert read_json(tmp_path / "results" / "e" / "icl" / "environment.json")["threads"] == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a full file system")
+@contextmanager
+def mounted(folder: Path, size: str) -> Iterator[None]:
+    """Mount a file system of its own on a folder."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def test_a_full_disk_fails_a_run_in_one_line_and_keeps_what_stands(write, tmp_path, capsys) -> None:
     path = write({"icl": RUNS["icl"]}, {"seeds": [1, 2]})
     assert main(["grid", str(path), "--task", "0"]) == 0
     before = tree(tmp_path / "results" / "e" / "icl_seed1")
-    full = tmp_path / "results" / "e" / "icl_seed2"
-    full.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(full)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
+    with mounted(tmp_path / "results" / "e" / "icl_seed2", "8k"):
         capsys.readouterr()
         assert main(["grid", str(path)]) == 2
         assert "No space left on device" in capsys.readouterr().err
-    finally:
-        subprocess.run(["umount", str(full)], check=True)
     assert tree(tmp_path / "results" / "e" / "icl_seed1") == before
+
+
+def test_a_read_only_disk_is_one_line_and_keeps_what_stands(write, tmp_path, capsys) -> None:
+    path = write({"icl": RUNS["icl"]}, {"seeds": [1, 2]})
+    with mounted(tmp_path / "results", "4m"):
+        assert main(["grid", str(path), "--task", "0"]) == 0
+        before = tree(tmp_path / "results")
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "results")], check=True)
+        capsys.readouterr()
+        assert main(["grid", str(path)]) == 2
+        assert "Read-only file system" in error_line(capsys)
+        assert tree(tmp_path / "results") == before
 
 
 def test_bad_input_is_one_line_before_anything_starts(write, tmp_path, capsys) -> None:

@@ -1,10 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compositional.errors import ConfigError
 from compositional.grids.expand import expand
-from compositional.grids.spec import GridSpec
+from compositional.grids.spec import GridSpec, read_grid
 
 RUNS = {"rows": {"method": "memory_tokens"}, "icl": {"method": {"name": "icl"}}}
 EXPERIMENT = {
@@ -67,18 +68,64 @@ def test_sources_and_variants_are_laid_over() -> None:
     assert found["icl_own_plain"].training.batch_size == 4
 
 
-def test_a_variant_is_left_out_for_a_method_that_knows_none_of_it() -> None:
+def test_a_variant_may_name_the_methods_that_it_is_for() -> None:
     spec = grid(
         overrides={
             "plain": {},
-            "fast": {"method.lr": 0.1},
-            "both": {"method.lr": 0.2, "training.batch_size": 2},
+            "fast": {"methods": ["rows"], "method.lr": 0.1},
+            "both": {"methods": ["rows"], "method.lr": 0.2, "training.batch_size": 2},
+            "large": {"methods": ["icl", "rows"], "training.batch_size": 8},
         }
     )
     found = {run.config.run: run.config for run in expand(spec)}
-    assert list(found) == ["rows_plain", "rows_fast", "rows_both", "icl_plain", "icl_both"]
+    assert list(found) == [
+        *("rows_plain", "rows_fast", "rows_both", "rows_large"),
+        *("icl_plain", "icl_large"),
+    ]
+    assert found["rows_fast"].method.lr == 0.1
     assert found["rows_both"].method.lr == 0.2
-    assert found["icl_both"].training.batch_size == 2
+    assert found["rows_both"].training.batch_size == 2
+    assert found["icl_large"].training.batch_size == 8
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"x": {"training.batch_size": 2, "method.lr": 0.2}},
+            "grid.overrides.x sets 'method.lr', which icl does not know: say methods: [rows]",
+        ),
+        (
+            {"x": {"methods": ["icl"], "method.lr": 0.2}},
+            "grid.overrides.x sets 'method.lr', which icl does not know: say methods: [rows]",
+        ),
+        (
+            {"x": {"method.lr": 0.2, "method.demonstrations": 1}},
+            "grid.overrides.x sets 'method.lr', which icl does not know: make a variant for each",
+        ),
+        (
+            {"x": {"methods": ["rows"], "method.lr": 0.2}},
+            "no variant of grid.overrides is for icl: add one, for example plain: {methods: [icl]}",
+        ),
+        (
+            {"x": {"methods": ["row"]}},
+            "grid.overrides.x.methods names 'row', which is no method of the grid; "
+            "did you mean 'rows'? Choices: icl, rows",
+        ),
+        (
+            {"x": {"methods": "rows"}},
+            "grid.overrides.x.methods is 'rows'; it must be a list of methods of the grid, of "
+            "rows, icl",
+        ),
+        (
+            {"x": {"methods": []}},
+            "grid.overrides.x.methods is []; it must be a list of methods of the grid, of "
+            "rows, icl",
+        ),
+    ],
+)
+def test_a_variant_is_laid_over_a_method_whole_or_not_at_all(overrides, message) -> None:
+    assert refused(grid(overrides=overrides)) == message
 
 
 def test_a_bound_is_overridden_where_it_wraps_a_method() -> None:
@@ -114,3 +161,13 @@ def test_two_points_of_one_id_or_one_name_are_one_line() -> None:
 def test_a_seed_is_no_override() -> None:
     said = refused(grid(overrides={"x": {"seed": 99}, "y": {}}))
     assert said == "grid.overrides.x sets seed, which a grid sets for each run: use grid.seeds"
+
+
+def test_the_grid_of_the_guide_is_one(tmp_path) -> None:
+    guide = Path("docs/clusters.md").read_text()
+    path = tmp_path / "g.yaml"
+    path.write_text(guide.split("```yaml\n")[1].split("```")[0])
+    runs = [run.config for run in expand(read_grid(path))]
+    assert len(runs) == 5 * 2 * 5  # variants of the methods, orders, seeds
+    (ratio,) = {run.method.replay_ratio for run in runs if "often" in run.run}
+    assert ratio == 0.5

@@ -7,7 +7,7 @@ import pytest
 
 from compositional.experiment import run_experiment
 from compositional.files import read_json
-from tests.grids.slurm_toy import asked, restarts, send_usr1, wait_until
+from tests.grids.slurm_toy import asked, restarts, send_signal, wait_until
 from tests.runs_toy import toy_settings, tree
 
 LESSON = "lesson_tools1-2.json"
@@ -34,7 +34,7 @@ def test_two_tasks_are_stopped_together_and_requeued(
     log = tmp_path / f"slurm-{job}.log"
     state = tmp_path / "checkpoints" / "e" / "r" / "training.safetensors"
     wait_until("it learns", state.exists)
-    send_usr1(job)
+    send_signal(job, "USR1")
     wait_until("it is requeued", lambda: restarts(job) >= 1)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
     results = tmp_path / "results" / "e" / "r"

@@ -1,6 +1,8 @@
 """Job arrays on a real Slurm of this machine, and the lines where there is none or it refuses."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,33 +10,37 @@ import pytest
 from compositional.cli.main import main
 from compositional.files import read_json
 from compositional.grids.slurm import requeue_this_job
-from tests.grids.slurm_toy import asked, restarts, send_usr1, wait_until
+from tests.grids.slurm_toy import asked, restarts, send_signal, wait_until
 from tests.runs_toy import assert_same_tree, error_line, toy_settings
 
+SCRIPT = Path("scripts/slurm/preempted_array.sh").resolve()
+SHORT, LONG = "1-2:40,3-4:40", "1-2:4000,3-4:40"
 RUNS = {
     "lora": {"method": {"name": "lora", "adapter": {"rank": 2, "dropout": 0.1}}},
     "rows": {"method": {"name": "memory_tokens", "adapter": {"rank": 2}}},
 }
 
 
-def write_grid(folder: Path, model: Path) -> Path:
+def write_grid(folder: Path, model: Path, rounds: str = SHORT) -> Path:
     settings = toy_settings(folder, model)
     for key in ("run", "method", "seed"):
         del settings[key]
     del settings["data"]["data_dir"]
-    settings["data"] |= {"source": str(folder / "toy.jsonl"), "training_rounds": "1-2:40,3-4:40"}
+    settings["data"] |= {"source": str(folder / "toy.jsonl"), "training_rounds": rounds}
     settings["training"] = {"checkpoint_seconds": 0.0}
     path = folder / "g.yaml"
     path.write_text(json.dumps({**settings, "runs": RUNS, "grid": {"seeds": [1, 2]}}))
     return path
 
 
-def grid_in(folder: Path, slurm: dict[str, str], model: Path, monkeypatch) -> Path:
+def grid_in(
+    folder: Path, slurm: dict[str, str], model: Path, monkeypatch, rounds: str = SHORT
+) -> Path:
     """Go to a folder with a grid, where Slurm's commands find their Slurm."""
     for name, value in slurm.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
-    return write_grid(folder, model)
+    return write_grid(folder, model, rounds=rounds)
 
 
 @pytest.mark.timeout(400)
@@ -57,6 +63,7 @@ def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
     for name in names:
         assert read_json(results / name / "result.json")["status"] == "finished", logs
     assert logs.count("stopped by SIGTERM") >= 3, logs
+    assert "lora_seed1: next: learn tools1-2, round 1 of 2\n" in logs, logs
     here = ["--output.results_dir", "here", "--output.checkpoint_dir", "states"]
     assert main(["grid", str(path), "--workers", "2", *here]) == 0
     for name in names:
@@ -65,17 +72,79 @@ def test_an_array_that_is_requeued_often_equals_a_grid_that_ran_here(
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
 
 
+@pytest.mark.timeout(600)
+def test_the_script_that_preempts_an_array_finds_it_equal_to_a_grid_that_was_not_stopped(
+    slurm, tmp_path, toy_model_folder, monkeypatch
+) -> None:
+    for name, value in {**slurm, "PYTHONPATH": str(Path.cwd())}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SECONDS_BETWEEN", "1")
+    path = write_grid(tmp_path, toy_model_folder, "1-2:100,3-4:1")
+    grid = json.loads(path.read_text())
+    shorter = {"runs": {"lora": RUNS["lora"]}, "grid": {}, "training": {}}
+    path.write_text(json.dumps(grid | shorter))
+    command = ["bash", str(SCRIPT), str(path), "1"]
+    try:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        asked("scancel", "--name=compositional")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(bool(re.fullmatch(r"requeued \d+_0", line)) for line in lines) == 1
+    run, hash_of_array, hash_of_other = lines[-2].split()
+    assert run == "lora"
+    assert hash_of_array == hash_of_other
+    assert re.fullmatch(
+        r"requeued 1 times \(1 stops in the logs\), then equal, file by file, .*", lines[-1]
+    )
+    for folder in (tmp_path / "results", tmp_path / "results" / ".uninterrupted"):
+        result = folder / "preempted_array" / "lora" / "result.json"
+        assert read_json(result)["status"] == "finished"
+
+
+@pytest.mark.timeout(300)
+def test_what_is_in_the_queue_is_not_submitted_again(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    job, _ = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys, rounds=LONG)
+    again = ["grid", str(tmp_path / "g.yaml"), "--launcher", "slurm", "--workers", "1"]
+    assert main(again) == 0
+    assert capsys.readouterr().out == (
+        f"job {job} of this grid is still in the queue (3 pending, 1 running): 4 runs not "
+        "submitted again\n"
+    )
+    asked("scancel", f"{job}_2")
+    grid = json.loads((tmp_path / "g.yaml").read_text())
+    grid["grid"]["seeds"].append(3)  # other numbers for the points: tasks read the grid as it was
+    (tmp_path / "g.yaml").write_text(json.dumps(grid))
+    assert main(again) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"job {job} of this grid is still in the queue (2 pending, 1 ")
+    other = lines[1].removeprefix("submitted 3 of 6 runs as job array ").split(";")[0]
+    tasks = asked("squeue", "--noheader", "--array", "--format=%i").split()
+    # Of lora's seeds 1, 2, 3 and rows' alike: lora's third, and rows' first, which was cancelled.
+    new = [f"{other}_2", f"{other}_3", f"{other}_5"]
+    assert sorted(tasks) == sorted([f"{job}_0", f"{job}_1", f"{job}_3", *new])
+    assert main(again) == 0
+    said = f"jobs {job}, {other} of this grid are still in the queue \\([^)]*\\): 6 runs not .*\n"
+    assert re.fullmatch(said, capsys.readouterr().out)
+    asked("scancel", job, other)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
+
+
 @pytest.mark.timeout(300)
 def test_before_its_limit_a_task_saves_and_asks_to_be_requeued(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
-    job, _ = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys)
-    send_usr1(f"{job}_0", "--batch")
+    # Slurm looks every half minute: 120 s before the end of three are 30 to 60 s from the start.
+    job, _ = submit(
+        slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--sbatch=--time=3", rounds=LONG
+    )
     wait_until("it is requeued", lambda: restarts(f"{job}_0") >= 1)
     asked("scancel", job)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
-    (log,) = tmp_path.glob("slurm-*_0.log")
-    assert "stopped by SIGUSR1: what was computed is saved" in log.read_text()
+    log = (tmp_path / f"slurm-{job}_0.log").read_text()
+    assert "stopped by SIGUSR1: what was computed is saved" in log
 
 
 def test_a_job_that_slurm_refuses_is_one_line(
@@ -87,7 +156,8 @@ def test_a_job_that_slurm_refuses_is_one_line(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: sbatch refuses (1): ")
     assert "invalid partition" in error
-    assert not (tmp_path / "results").exists()
+    assert not list((tmp_path / "results").rglob("result.json"))
+    assert asked("squeue", "--noheader") == ""
 
 
 def test_without_slurm_there_is_one_line(tmp_path, toy_model_folder, monkeypatch, capsys) -> None:
@@ -109,7 +179,7 @@ def test_the_limit_of_requeues_is_one_line_and_the_state_is_kept(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
     job, state = submit(slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--max_requeues=0")
-    send_usr1(f"{job}_0", "--batch")
+    send_signal(f"{job}_0", "USR1", "--batch")
     log = tmp_path / f"slurm-{job}_0.log"
     wait_until("it says so", lambda: "the limit that was set" in log.read_text())
     asked("scancel", job)
@@ -132,9 +202,11 @@ def test_a_job_that_is_cancelled_stays_so(
     assert "stopped by SIGTERM" in (tmp_path / f"slurm-{job}_0.log").read_text()
 
 
-def submit(slurm, folder, model, monkeypatch, capsys, *flags: str) -> tuple[str, Path]:
+def submit(
+    slurm, folder, model, monkeypatch, capsys, *flags: str, rounds: str = SHORT
+) -> tuple[str, Path]:
     """Submit a grid whose first task then learns; return its job's id and that task's state."""
-    path = grid_in(folder, slurm, model, monkeypatch)
+    path = grid_in(folder, slurm, model, monkeypatch, rounds)
     assert main(["grid", str(path), "--launcher", "slurm", "--workers", "1", *flags]) == 0
     job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
     state = folder / "checkpoints" / "e" / "lora_seed1" / "training.safetensors"

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from compositional.errors import ConfigError
-from compositional.grids.spec import GridSpec, read_grid
+from compositional.grids.spec import GridSpec, keep_copy, read_grid
 
 
 def written(folder: Path, **axes: object) -> Path:
@@ -31,6 +31,20 @@ def test_axes_are_read_and_the_rest_is_an_experiment(tmp_path: Path) -> None:
         threads=2,
     )
     assert read_grid(path, "other").experiment["experiment"] == "other"
+
+
+def test_a_copy_is_the_same_grid_whatever_its_file_is_called(tmp_path: Path) -> None:
+    overrides = {"long": {"methods": ["a"], "training.batch_size": 8}}
+    path = written(
+        tmp_path, seeds=[1, 5], orders=["2,1"], sources={"own": None}, overrides=overrides
+    )
+    spec = read_grid(path)
+    copy = keep_copy(spec, tmp_path / "results")
+    assert copy.parent == tmp_path / "results" / ".grids"
+    assert read_grid(copy) == spec
+    assert keep_copy(spec, tmp_path / "results") == copy
+    bare = read_grid(written(tmp_path))
+    assert read_grid(keep_copy(bare, tmp_path)) == bare
 
 
 def test_axes_that_are_not_named_have_one_value(tmp_path: Path) -> None:

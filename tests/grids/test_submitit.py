@@ -1,4 +1,4 @@
-"""submitit's own executor of local processes runs points of a grid, and requeues them."""
+"""submitit's executors, of local processes and of Slurm, run points of a grid and requeue them."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from compositional.cli.main import main
 from compositional.errors import ConfigError
 from compositional.grids.command import GridCommand
 from compositional.grids.submitit_launcher import FOLDER, minutes_of, submit_grid
-from tests.grids.slurm_toy import wait_until
+from tests.grids.slurm_toy import asked, restarts, send_signal, wait_until
 from tests.grids.test_slurm import write_grid
 from tests.runs_toy import assert_same_tree
 
@@ -36,6 +36,34 @@ def test_a_job_that_is_preempted_goes_on_and_equals_one_that_ran_here(
     states = ["--output.checkpoint_dir", str(tmp_path / "states")]
     assert main(["grid", str(path), "--task", "0", *here, *states]) == 0
     assert_same_tree(results, tmp_path / "here" / "e" / "lora_seed1")
+
+
+@pytest.mark.timeout(400)
+def test_on_slurm_a_job_is_requeued_and_not_submitted_again(
+    slurm, tmp_path, toy_model_folder, monkeypatch, capsys
+) -> None:
+    for name, value in {**slurm, "PYTHONPATH": str(Path.cwd())}.items():
+        monkeypatch.setenv(name, value)
+    path = write_grid(tmp_path, toy_model_folder, rounds="1-2:300,3-4:40")
+    monkeypatch.chdir(tmp_path)
+    words = ["grid", str(path), "--launcher", "submitit", "--workers", "1"]
+    assert main(words) == 0
+    first = capsys.readouterr().out.removeprefix("submitted 4 of 4 runs as jobs of submitit: ")
+    job = first.partition("_")[0]
+    assert first == f"{job}_0, {job}_1, {job}_2, {job}_3\n"
+    state = tmp_path / "checkpoints" / "e" / "lora_seed1" / "training.safetensors"
+    wait_until("it learns", state.exists)
+    assert main(words) == 0
+    assert capsys.readouterr().out == (
+        f"job {job} of this grid is still in the queue (3 pending, 1 running): 4 runs not "
+        "submitted again\n"
+    )
+    send_signal(f"{job}_0", "USR2")
+    wait_until("it is requeued", lambda: restarts(f"{job}_0") >= 1)
+    log = tmp_path / "results" / "e" / FOLDER / f"{job}_0_0_log.out"
+    assert f"Requeued job {job}_0" in log.read_text()
+    asked("scancel", job)
+    wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
 
 
 @pytest.mark.parametrize(
