@@ -1,8 +1,7 @@
 """What a model has learned from documents on the command line, kept between commands.
 
-One file a memory holds everything: the resolved settings, what the method learned, the documents
-themselves, and the history. It is replaced whole after every document, so a command that is cut off
-loses the document under way and nothing before it.
+One file a memory holds everything; see `memory_file`. It is replaced whole after every document, so
+a command that is cut off loses the document under way and nothing before it.
 """
 
 import time
@@ -13,41 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from compositional.config import RunConfig, resolve
-from compositional.errors import ConfigError, ResultsError, did_you_mean
-from compositional.methods.base import Method
+from compositional.errors import ConfigError, DataError, ResultsError, did_you_mean
+from compositional.memory_file import (
+    FILE,
+    Kept,
+    Learned,
+    check_names,
+    documents_named,
+    read_kept,
+    write_kept,
+)
+from compositional.methods.base import Method, tasks_of
+from compositional.methods.registry import METHODS, REFERENCES
 from compositional.models.language_model import LanguageModel
 from compositional.preparing import load_for
 from compositional.run_context import Progress, RunContext
-from compositional.states import State, load_state, save_state
 from compositional.streams import Streams
 from compositional.tasks.benchmark import DOCUMENTS, Benchmark
 from compositional.tasks.types import TEXT, Document, Example, Round
 
-FILE = "memory.safetensors"
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What the history says of a document.
-
-    Attributes:
-        name: The document.
-        num_tokens: Its length.
-        num_steps: Optimiser steps; 0 where nothing trains.
-        first_loss: Of the first step; None where nothing trains.
-        last_loss: Of the last step; None where nothing trains.
-        seconds: What learning took.
-        when: Date and time, UTC.
-    """
-
-    name: str
-    num_tokens: int
-    num_steps: int
-    first_loss: float | None
-    last_loss: float | None
-    seconds: float
-    when: str
+LAID_OVER = ("--evaluation.", "--model.device", "--model.dtype", "--method.backend.")
+"""Beginnings of the flags that change how a memory is asked, not what it is."""
 
 
 @dataclass
@@ -60,7 +45,7 @@ class Memory:
         model: The model.
         method: The method, everything learned so far in it.
         documents: What it has learned, in order.
-        history: A line a document.
+        history: A line a document, and a line for each feedback.
     """
 
     folder: Path
@@ -70,70 +55,134 @@ class Memory:
     documents: list[Document] = field(default_factory=list)
     history: list[Learned] = field(default_factory=list)
 
-    def learn(self, document: Document) -> Learned:
-        """Learn one document and keep it.
+    def check(self, documents: Sequence[Document]) -> None:
+        """Refuse documents that cannot be learned, before any is.
 
         Raises:
-            ConfigError: If a document of that name has been learned.
-            ModelError: If it is over the limit; nothing of it is dropped.
+            ConfigError: If two have one name, or one of that name has been learned.
+            DataError: If one is too short to learn anything from.
+            ModelError: If one is over the limit; nothing of it is dropped.
         """
-        if document.name in {known.name for known in self.documents}:
-            raise ConfigError(f"{document.name!r} has been learned: forget it first")
-        num_tokens = len(self.model.chat.text_ids(document.text))
-        self.model.check_fits(num_tokens, 0, f"document {document.name!r}")
+        check_names(documents, self.documents)
+        for document in documents:
+            num_tokens = self._num_tokens(document)
+            if num_tokens < 2:
+                raise DataError(
+                    f"document {document.name!r} is {num_tokens} token long; to predict a token, "
+                    "one must stand before it"
+                )
+            if self.method.traits.reads_whole:
+                self.model.check_fits(num_tokens, 0, f"document {document.name!r}")
+
+    def learn(self, document: Document, source: str = "") -> Learned:
+        """Learn one document and keep it.
+
+        Args:
+            document: What to learn.
+            source: The file or folder that it came from, by which it can be forgotten as well.
+
+        Raises:
+            CompositionalError: As `check`; or the file cannot be written, and stays as it was.
+        """
+        self.check([document])
+        line = self._teach(document, source)
+        self.save()
+        return line
+
+    def _teach(self, document: Document, source: str) -> Learned:
         run = self._run(document.name)
         started = time.monotonic()
-        self.method.learn(round_of(document, len(self.documents) + 1, self._passes), run)
+        self.method.learn(
+            round_of(document, len(self.documents) + 1, self.config.documents.epochs), run
+        )
         losses = [loss for values in run.losses.values() for loss in values]
         line = Learned(
             document.name,
-            num_tokens,
+            self._num_tokens(document),
             len(losses),
             losses[0] if losses else None,
             losses[-1] if losses else None,
             time.monotonic() - started,
             datetime.now(UTC).isoformat(timespec="seconds"),
+            source,
         )
         self.documents.append(document)
         self.history.append(line)
-        self.save()
         return line
 
     def ask(self, question: str) -> str:
-        """Return what the model answers."""
+        """Return what the model answers.
+
+        Raises:
+            ConfigError: If nothing is asked.
+            ModelError: If the question is over the limit.
+        """
+        if not question.strip():
+            raise ConfigError("the question is empty: ask something")
         example = Example("question", question, None, form=TEXT)
         (prediction,) = self.method.answer([example], self._run("ask"))
         return prediction.raw
 
-    def forget(self, name: str, say: Callable[[str], None]) -> None:
-        """Forget a document.
+    def feedback(self, question: str, answer: str, reward: float) -> str:
+        """Tell the method what an answer was worth, and keep that; return its name in the history.
 
-        A method that can take it out exactly does so; another one is taught the other documents
-        again from the start, and `say` is told.
+        Args:
+            question: What was asked.
+            answer: What was answered, or what might have been.
+            reward: -1 (wrong) to 1 (right).
 
         Raises:
-            ConfigError: If no such document has been learned.
+            ConfigError: If the method takes no feedback, or this is none.
         """
-        names = [document.name for document in self.documents]
-        if name not in names:
-            raise ConfigError(f"{name!r} has not been learned; {did_you_mean(name, names)}")
-        rest = [document for document in self.documents if document.name != name]
+        take = getattr(self.method, "feedback", None)
+        if take is None:
+            raise ConfigError(
+                f"{self.config.method_name} takes no feedback: learn into another --memory with "
+                "--method jitrl"
+            )
+        name: str = take(question, answer, reward)
+        num_tokens = len(self.model.chat.target_ids(f"{question}\n{answer}"))
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        self.history.append(Learned(name, num_tokens, 0, None, None, 0.0, when))
+        self.save()
+        return name
+
+    def forget(self, words: Sequence[str], say: Callable[[str], None]) -> list[str]:
+        """Forget documents, or the feedback on questions, and return their names.
+
+        A method that can take them out exactly does so; another one, or one that cannot take out
+        these, is taught the other documents again from the start, and `say` is told. The file is
+        replaced when all that is done.
+
+        Args:
+            words: Names of documents, or of files and folders that they were learned from.
+            say: Is told what else is done.
+
+        Raises:
+            ConfigError: If nothing of that name has been learned.
+        """
+        names = documents_named(words, self.history)
+        rest = [document for document in self.documents if document.name not in names]
         remove = getattr(self.method, "forget", None)
-        if remove is not None:
-            remove(name)
-            self.history = [line for line in self.history if line.name != name]
+        can = getattr(self.method, "can_forget", None)
+        if remove is not None and (can is None or all(map(can, names))):
+            for name in names:
+                remove(name)
+            self.history = [line for line in self.history if line.name not in names]
             self.documents = rest
-            self.save()
-            return
-        say(
-            f"{self.config.method_name} cannot take a document out exactly: the {len(rest)} others "
-            "are taught again from the start"
-        )
-        fresh = open_new(self.folder, self.config)
-        for document in rest:
-            fresh.learn(document)
-        fresh.save()
-        self.method, self.documents, self.history = fresh.method, fresh.documents, fresh.history
+        else:
+            say(
+                f"{self.config.method_name} cannot take a document out exactly: the {len(rest)} "
+                "others are taught again from the start"
+            )
+            fresh = open_new(self.folder, self.config)
+            sources = {line.name: line.source for line in self.history}
+            for document in rest:
+                fresh._teach(document, sources[document.name])
+            self.model, self.method = fresh.model, fresh.method
+            self.documents, self.history = fresh.documents, fresh.history
+        self.save()
+        return names
 
     def info(self) -> dict[str, Any]:
         """Return facts of the model, the method and what was learned."""
@@ -149,9 +198,8 @@ class Memory:
             "bytes": (self.folder / FILE).stat().st_size,
         }
 
-    @property
-    def _passes(self) -> int:
-        return self.config.documents.epochs
+    def _num_tokens(self, document: Document) -> int:
+        return len(self.model.chat.text_ids(document.text))
 
     def _run(self, name: str) -> RunContext:
         return RunContext(
@@ -164,16 +212,14 @@ class Memory:
 
     def save(self) -> None:
         """Replace the memory's file."""
-        learned = self.method.state_dict()
-        metadata = {
-            "version": VERSION,
-            "model_sha256": self.model.sha256,
-            "settings": self.config.settings(),
-            "method": learned.metadata,
-            "documents": [[document.name, document.text] for document in self.documents],
-            "history": [vars(line) for line in self.history],
-        }
-        save_state(self.folder / FILE, State(learned.tensors, metadata))
+        kept = Kept(
+            self.config.settings(),
+            self.model.sha256,
+            self.method.state_dict(),
+            tuple(self.documents),
+            tuple(self.history),
+        )
+        write_kept(self.folder, kept)
 
 
 def round_of(document: Document, index: int, passes: int) -> Round:
@@ -182,7 +228,17 @@ def round_of(document: Document, index: int, passes: int) -> Round:
 
 
 def open_new(folder: Path, config: RunConfig) -> Memory:
-    """Return a memory in which nothing has been learned; nothing is written yet."""
+    """Return a memory in which nothing has been learned; nothing is written yet.
+
+    Raises:
+        ConfigError: If the method learns no document by itself.
+        ModelError: If the model cannot be had.
+    """
+    name = config.method_name
+    if name in REFERENCES or DOCUMENTS not in tasks_of(config.method):
+        able = [n for n in set(METHODS) - set(REFERENCES) if DOCUMENTS in tasks_of(METHODS[n])]
+        choices = did_you_mean(name, able)
+        raise ConfigError(f"method {name!r} learns no document by itself; {choices}")
     model = load_for(config)
     nothing = Benchmark((), None, (), (), {}, {"rounds": []}, "", task=DOCUMENTS)
     return Memory(folder, config, model, config.method.build(model, nothing))
@@ -193,27 +249,26 @@ def open_memory(folder: Path, overrides: Sequence[str] = ()) -> Memory:
 
     Args:
         folder: Holds its file.
-        overrides: Settings as flags, laid over those it was made with.
+        overrides: Flags laid over the settings that it was made with, such as
+            `--evaluation.max_new_tokens 8`.
 
     Raises:
-        ResultsError: If there is none, it is of another version, or of another model.
+        ResultsError: If there is none, it is damaged, of another version, or of another model.
+        ConfigError: If a flag would make it another memory.
     """
-    path = folder / FILE
-    if not path.is_file():
-        raise ResultsError(f"{folder} holds nothing learned yet: compositional learn FILE makes it")
-    state = load_state(path)
-    kept = state.metadata
-    if kept.get("version") != VERSION:
+    for word in overrides:
+        if word.startswith("--") and not word.startswith(LAID_OVER):
+            raise ConfigError(
+                f"{word.partition('=')[0]} belongs to how a memory was made; to ask it takes "
+                "--evaluation.*, --method.backend.*, --model.device and --model.dtype"
+            )
+    kept = read_kept(folder)
+    memory = open_new(folder, resolve(kept.settings, overrides))
+    if memory.model.sha256 != kept.model_sha256:
         raise ResultsError(
-            f"{path} has version {kept.get('version')}; this program reads {VERSION}"
+            f"{folder / FILE} was learned by another model than {memory.config.model.name} as it "
+            f"is now (weights {kept.model_sha256[:12]}, now {memory.model.sha256[:12]})"
         )
-    memory = open_new(folder, resolve(kept["settings"], overrides))
-    if memory.model.sha256 != kept["model_sha256"]:
-        raise ResultsError(
-            f"{path} was learned by another model than {memory.config.model.name} as it is now "
-            f"(weights {kept['model_sha256'][:12]}, now {memory.model.sha256[:12]})"
-        )
-    memory.method.load_state_dict(State(state.tensors, kept["method"]))
-    memory.documents = [Document(name, text) for name, text in kept["documents"]]
-    memory.history = [Learned(**line) for line in kept["history"]]
+    memory.method.load_state_dict(kept.state)
+    memory.documents, memory.history = list(kept.documents), list(kept.history)
     return memory

@@ -33,6 +33,10 @@ class ResultsError(CompositionalError):
     """A run folder, checkpoint or predictions file is in the way, incomplete or of another run."""
 
 
+class BackendError(CompositionalError):
+    """A chat back end cannot be reached, or does not answer as one."""
+
+
 def check_choice(what: str, value: str, choices: Iterable[str]) -> None:
     """Refuse a name that is not among the choices.
 

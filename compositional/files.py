@@ -1,5 +1,6 @@
 """Files that are whole or absent: atomic writes, hashes, and JSON that names what is wrong."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from compositional.errors import CompositionalError, DataError
@@ -54,6 +56,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before what it is to hold is computed.
+
+    Nothing stays of the trial, nor of folders that were made for it.
+
+    Raises:
+        CompositionalError: If its folder cannot be made or takes no file, or it is a folder itself.
+    """
+    made = [parent for parent in path.parents if not parent.exists()]
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent, prefix=path.name) as file:
+            file.write(b"0")
+    except OSError as error:
+        raise CompositionalError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            for parent in made:
+                parent.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,11 +4,14 @@ One file, replaced whole at each save, so that a state is never half of one mome
 another. Nothing is unpickled.
 """
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -56,6 +59,21 @@ def load_state(path: Path) -> State:
         raise ResultsError(f"{path}: cannot be read: {error}") from error
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ResultsError(f"{path}: not a saved state of this program: {error}") from error
+
+
+def tensors_sha256(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return a SHA-256 over the names and bytes of tensors, in the order given."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        add_tensor(digest, name, tensor)
+    return digest.hexdigest()
+
+
+def add_tensor(digest: "hashlib._Hash", name: str, tensor: Tensor) -> None:
+    """Add a tensor's name and bytes, of whatever type, to a digest."""
+    digest.update(name.encode())
+    plain = tensor.detach().cpu().contiguous().flatten()
+    digest.update(plain.view(torch.uint8).numpy().data)
 
 
 class Slot:

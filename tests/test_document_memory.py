@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from compositional.cli.main import main
-from compositional.document_memory import FILE, open_memory
-from compositional.states import State, load_state, save_state
+from compositional.document_memory import open_memory
+from compositional.memory_file import FILE, read_kept, write_kept
+from compositional.states import load_state
+from tests.memories_toy import MEMORY, TEXTS, learn
 from tests.toy import toy_model
 
-MEMORY = Path("checkpoints") / "memories" / "default"
-TEXTS = {"a.txt": "The mill of Alba stands at the Vunda.", "b.md": "Kor bakes bread in Temba."}
+FEW_SLOTS = (
+    "--method.slots_per_token", "4", "--method.background_batches", "3",
+    "--method.num_slots", "16", "--method.product_keys.sub_keys", "8",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -20,12 +24,6 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text)
     return tmp_path
-
-
-def learn(model: Path, *words: str, method: str = "dual_mlp") -> int:
-    return main(
-        ["learn", *words, "--method", method, "--model.name", str(model), "--model.device", "cpu"]
-    )
 
 
 def test_learns_asks_and_lists_between_commands(at_home, toy_model_folder, capsys) -> None:
@@ -56,9 +54,20 @@ def test_what_was_learned_is_the_same_after_it_was_read(at_home, toy_model_folde
     assert memory.model.attached_state()
 
 
-@pytest.mark.parametrize("method", ["knn_lm", "text_rag"])
-def test_what_can_be_taken_out_is_gone_exactly(at_home, toy_model_folder, capsys, method) -> None:
-    learn(toy_model_folder, "b.md", method=method)
+@pytest.mark.parametrize(
+    ("method", "flags"),
+    [
+        ("knn_lm", ()),
+        ("text_rag", ()),
+        ("jitrl", ()),
+        ("sparse_memory", FEW_SLOTS),
+        ("sparse_memory", (*FEW_SLOTS, "--method.slots", "product_keys")),
+    ],
+)
+def test_what_can_be_taken_out_is_gone_exactly(
+    at_home, toy_model_folder, capsys, method, flags
+) -> None:
+    learn(toy_model_folder, "b.md", method=method, flags=flags)
     expected = load_state(MEMORY / FILE)
     assert main(["learn", "a.txt"]) == 0
     assert main(["forget", "a.txt"]) == 0
@@ -92,6 +101,8 @@ def test_others_are_taught_again_where_it_cannot(at_home, toy_model_folder, caps
         (["learn", "a.txt", "--method", "dual_mpl"], "did you mean 'dual_mlp'"),
         (["learn", "a.txt", "--method.rate", "1"], "rate"),
         (["forget", "a.txt"], "holds nothing learned yet"),
+        (["feedback", "Who?", "Kor", "1"], "holds nothing learned yet"),
+        (["feedback", "Who?", "Kor", "good"], "invalid float value: 'good'"),
     ],
 )
 def test_bad_input_is_one_line(at_home, capsys, words, message) -> None:
@@ -108,7 +119,7 @@ def test_a_document_over_the_limit_is_refused_whole(at_home, toy_model_folder, c
     (at_home / "long.txt").write_text("word " * 600)
     assert learn(toy_model_folder, "a.txt", "long.txt") != 0
     assert "document 'long.txt'" in capsys.readouterr().err
-    assert [d.name for d in open_memory(MEMORY).documents] == ["a.txt"]
+    assert not MEMORY.exists()  # nor was the one before it learned
 
 
 def test_twice_the_same_and_another_method_are_refused(at_home, toy_model_folder, capsys) -> None:
@@ -124,8 +135,64 @@ def test_twice_the_same_and_another_method_are_refused(at_home, toy_model_folder
 def test_a_memory_of_another_model_is_refused_by_name(at_home, toy_model_folder, capsys) -> None:
     learn(toy_model_folder, "a.txt")
     other = toy_model(at_home / "other", seed=5)
-    kept = load_state(MEMORY / FILE)
-    kept.metadata["settings"]["model"]["name"] = str(other)
-    save_state(MEMORY / FILE, State(kept.tensors, kept.metadata))
+    kept = read_kept(MEMORY)
+    kept.settings["model"]["name"] = str(other)
+    write_kept(MEMORY, kept)
     assert main(["ask", "Who?"]) != 0
     assert f"was learned by another model than {other} as it is now" in capsys.readouterr().err
+
+
+SURE = ("--method.kl_weight", "0.001")
+
+
+def asked(capsys, question: str) -> str:
+    capsys.readouterr()
+    assert main(["ask", question, "--evaluation.max_new_tokens", "4"]) == 0
+    return capsys.readouterr().out.removesuffix("\n")
+
+
+def test_feedback_changes_the_answer_until_it_is_forgotten(
+    at_home, toy_model_folder, capsys
+) -> None:
+    learn(toy_model_folder, "a.txt", method="jitrl", flags=SURE)
+    before = load_state(MEMORY / FILE)
+    question = "Who sold 400 loaves?"
+    own = asked(capsys, question)
+    assert main(["feedback", question, "Ann Temba", "1"]) == 0
+    assert capsys.readouterr().out == f"learned feedback: {question}\n"
+    assert asked(capsys, question) == "Ann Temba"
+    assert main(["feedback", question, "Ann Temba", "-1"]) == 0
+    assert main(["feedback", question, "Ann Temba", "-0.5"]) == 0
+    assert asked(capsys, question) != "Ann Temba"
+    assert main(["history"]) == 0
+    assert capsys.readouterr().out.count(f"| feedback: {question} |") == 3
+    assert main(["info"]) == 0
+    assert "returns remembered" in capsys.readouterr().out
+    assert main(["forget", f"feedback: {question}"]) == 0
+    assert load_state(MEMORY / FILE).metadata == before.metadata
+    assert asked(capsys, question) == own
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["Who?", "Kor", "1.5"], "the reward is 1.5; it must be from -1 (wrong) to 1 (right)"),
+        (["Who?", "Kor", "nan"], "the reward is nan"),
+        ([" ", "Kor", "1"], "the question is ' '; it must hold a word"),
+        (["Who?", "", "1"], "the answer is ''; it must hold a word"),
+    ],
+)
+def test_feedback_that_is_none_is_refused(
+    at_home, toy_model_folder, capsys, words, message
+) -> None:
+    learn(toy_model_folder, "a.txt", method="jitrl")
+    before = (MEMORY / FILE).read_bytes()
+    assert main(["feedback", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert (MEMORY / FILE).read_bytes() == before
+
+
+def test_a_method_without_rewards_takes_no_feedback(at_home, toy_model_folder, capsys) -> None:
+    learn(toy_model_folder, "a.txt", method="text_rag")
+    assert main(["feedback", "Who?", "Kor", "1"]) == 2
+    assert "text_rag takes no feedback" in capsys.readouterr().err

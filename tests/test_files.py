@@ -14,6 +14,7 @@ from compositional.errors import CompositionalError, DataError
 from compositional.files import (
     atomic_path,
     canonical_json,
+    check_writable,
     read_json,
     read_json_lines,
     read_json_list,
@@ -136,6 +137,18 @@ def test_a_folder_in_the_way_is_one_error(tmp_path) -> None:
     with pytest.raises(CompositionalError, match="cannot write"):
         write_text(tmp_path / "file", "x")
     assert names(tmp_path) == ["file"]
+
+
+def test_what_can_be_written_is_found_out_without_a_trace(tmp_path) -> None:
+    write_text(tmp_path / "old", "old")
+    for path in (tmp_path / "new", tmp_path / "a" / "b" / "new", tmp_path / "old"):
+        check_writable(path)
+    assert names(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_text() == "old"
+    for path in (tmp_path / "old" / "new", tmp_path / "old" / "a" / "new", tmp_path):
+        with pytest.raises(CompositionalError, match=r"^cannot write "):
+            check_writable(path)
+    assert names(tmp_path) == ["old"]
 
 
 def test_values_that_are_no_json_are_refused_and_the_old_file_stays(tmp_path) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from compositional.errors import CompositionalError, ResultsError
 from compositional.files import write_text
-from compositional.states import Slot, State, load_state, save_state
+from compositional.states import Slot, State, load_state, save_state, tensors_sha256
 
 STATE = State(
     {
@@ -122,3 +122,14 @@ def test_a_slot_without_a_file_keeps_nothing() -> None:
     slot.save(STATE)
     assert slot.load() is None
     slot.clear()
+
+
+def test_a_digest_is_of_names_and_of_every_bit() -> None:
+    digest = tensors_sha256(STATE.tensors.items())
+    assert tensors_sha256(STATE.tensors.items()) == digest
+    others = [
+        {**STATE.tensors, "step": torch.tensor(7.0).nextafter(torch.tensor(8.0))},
+        {**STATE.tensors, "half": torch.tensor([1.0, 0.1])},
+        {f"{name}x": tensor for name, tensor in STATE.tensors.items()},
+    ]
+    assert digest not in [tensors_sha256(other.items()) for other in others]

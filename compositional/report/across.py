@@ -14,15 +14,17 @@ from itertools import combinations
 
 import numpy as np
 
-from compositional.intervals import ENOUGH_SEEDS, Figure, p_of_interval, percentile_interval
+from compositional.intervals import Figure, p_of_interval, percentile_interval
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table
 from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
 from compositional.report.seeds import (
     Group,
+    few_seeds_notes,
     group_title,
     groups_of_several,
     paired_difference_over_seeds,
+    seeds_text,
     shared_keys,
 )
 from compositional.resampling import NUM_RESAMPLES
@@ -34,6 +36,8 @@ NOTE = (
     "Average accuracy, the mean over orders and seeds. In brackets: 95 % intervals of a bootstrap "
     "that draws seeds, and test examples of each."
 )
+PAIRS_BRIEF = ("first", "second", "seeds", "first minus second", "p by Holm")
+"""What of the table of pairs is printed."""
 
 
 def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
@@ -68,10 +72,8 @@ def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
         "Over seeds: the same difference with the 95 % t interval over the seeds, paired. p: "
         f"two-sided t test of it; Holm: corrected for {len(known)} comparisons.",
     ]
-    if any(pair.num_seeds < ENOUGH_SEEDS for pair in found):
-        notes.append(
-            f"Too few seeds (under {ENOUGH_SEEDS}): a bootstrap of so few has too narrow intervals."
-        )
+    few = "a bootstrap of so few has too narrow intervals."
+    notes += few_seeds_notes([pair.num_seeds for pair in found], few)
     header = [
         "first", "second", "seeds", "first minus second", "over seeds", "p", "p by Holm",
     ]  # fmt: skip
@@ -111,16 +113,14 @@ def _compare(first: Group, second: Group, score_name: str) -> Pair | None:
         return None
     num_seeds = len({seed for seed, _ in shared})
     num_left_out = len(first.keys() ^ second.keys())
-    words = [str(num_seeds)]
-    words += [f"{num_left_out} runs of one alone left out"] * (num_left_out > 0)
-    words += ["too few seeds"] * (num_seeds < ENOUGH_SEEDS)
+    left_out = [f"{num_left_out} runs of one alone left out"] if num_left_out else []
     difference = Resampled(one.point - other.point, one.draws - other.draws)
     by_seeds = paired_difference_over_seeds(first, second, score_name)
     return Pair(
         group_title(first),
         group_title(second),
         num_seeds,
-        ", ".join(words),
+        seeds_text(num_seeds, left_out),
         Figure(float(difference.point), percentile_interval(difference.draws)),
         by_seeds,
         p_of_interval(by_seeds, num_seeds),
@@ -157,8 +157,8 @@ def orders_table(figures: Sequence[MethodFigures], score_name: str) -> Table | N
         "The two are picked from the same figures, so that it is above 0 even where the order does "
         "not matter, and its interval too.",
     ]
-    if any(len({seed for seed, _ in group}) < ENOUGH_SEEDS for group in groups):
-        notes.append(f"Too few seeds (under {ENOUGH_SEEDS}): these intervals are too narrow.")
+    num_seeds = [len({seed for seed, _ in group}) for group in groups]
+    notes += few_seeds_notes(num_seeds, "these intervals are too narrow.")
     return Table(title, ["runs", *heads, "effect of the order"], rows, notes)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compositional.report.across import orders_table, pairs_table
+from compositional.report.across import PAIRS_BRIEF, orders_table, pairs_table
 from compositional.report.check import LearningCheck
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Table
@@ -11,7 +11,7 @@ from compositional.report.further_tables import num_calls_table, outside_table, 
 from compositional.report.loading import Experiment
 from compositional.report.provenance import others_table
 from compositional.report.question_tables import documents_outside_table, question_kinds_table
-from compositional.report.seeds import seeds_table
+from compositional.report.seeds import SEEDS_BRIEF, seeds_table
 from compositional.report.tables import check_table, columns_table, methods_table, scores_table
 from compositional.tasks.benchmark import TOOLS
 
@@ -26,6 +26,7 @@ class Tables:
         others: Runs without a result.
         outside: What stands outside the matrix.
         across: Means over seeds, pairs of methods, orders of rounds.
+        across_brief: The same for one headline score and in fewer columns.
         retention: Retention by age, for each headline score.
         scores: Every score.
         by_kind: Scores by the number of calls or by the kind of question, for each headline score.
@@ -37,6 +38,7 @@ class Tables:
     others: Table | None
     outside: Table | None
     across: list[Table]
+    across_brief: list[Table]
     retention: list[Table]
     scores: Table
     by_kind: list[Table]
@@ -45,6 +47,11 @@ class Tables:
     @property
     def headline(self) -> list[Table]:
         """What is printed."""
+        return [*self._of_runs, *self.across_brief]
+
+    @property
+    def _of_runs(self) -> list[Table]:
+        """The first tables, a row a run."""
         shown = [*(table for table in self.methods if table.rows), self.check, self.others]
         return [table for table in [*shown, self.outside] if table is not None]
 
@@ -52,7 +59,7 @@ class Tables:
     def all(self) -> list[Table]:
         """What is written."""
         return [
-            *self.headline,
+            *self._of_runs,
             *self.across,
             *self.retention,
             self.scores,
@@ -78,6 +85,9 @@ def all_tables(
         tables = [table_of(name) for name in headline]
         return [table for table in tables if table is not None]
 
+    seeds = each(lambda name: seeds_table(figures, name))
+    pairs = each(lambda name: pairs_table(figures, name))
+    orders = each(lambda name: orders_table(figures, name))
     return Tables(
         methods=each(lambda name: methods_table(experiment, figures, name)),
         check=check_table(checks, experiment) if checks else None,
@@ -87,10 +97,11 @@ def all_tables(
             if experiment.task == TOOLS
             else documents_outside_table(experiment, figures)
         ),
-        across=[
-            *each(lambda name: seeds_table(figures, name)),
-            *each(lambda name: pairs_table(figures, name)),
-            *each(lambda name: orders_table(figures, name)),
+        across=[*seeds, *pairs, *orders],
+        across_brief=[
+            *(table.brief(SEEDS_BRIEF) for table in seeds[:1]),
+            *(table.brief(PAIRS_BRIEF) for table in pairs[:1]),
+            *(table.brief(table.header) for table in orders[:1]),
         ],
         retention=each(lambda name: retention_table(experiment, figures, name)),
         scores=scores_table(experiment, figures),

@@ -35,6 +35,12 @@ class Table:
     rows: Sequence[Sequence[Entry]]
     notes: Sequence[str] = field(default_factory=tuple)
 
+    def brief(self, heads: Sequence[str]) -> "Table":
+        """Return the table with the columns of these heads only, and without its notes."""
+        places = [self.header.index(head) for head in heads]
+        rows = [[row[place] for place in places] for row in self.rows]
+        return Table(self.title, list(heads), rows)
+
 
 def number(value: float, digits: int = 2) -> str:
     """Return a number with a fixed number of decimals, without a negative zero."""

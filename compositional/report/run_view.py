@@ -82,6 +82,9 @@ class RunView:
         shown += ["training rows"] if method.get("demonstrations") else []
         shown += ["own document"] if method["name"] == "own_document" else []
         shown += ["passages"] if method["name"] == "text_rag" else []
+        shown += ["playbook"] if method["name"] == "ace" else []
+        shown += ["documents"] if method.get("document_tokens") else []
+        shown += ["a server's model"] if method.get("backend", {}).get("url") else []
         return shown + (["expected tools"] if method.get("use_ground_truth_tools") else [])
 
     @property

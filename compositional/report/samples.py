@@ -18,7 +18,7 @@ from compositional.tasks.data_config import DEFAULT_SOURCE
 from compositional.tasks.round_files import examples_file
 from compositional.tasks.scoring import HEADLINE_SCORES
 from compositional.tasks.sources.opening import SourceName
-from compositional.tasks.types import Example, JsonObject
+from compositional.tasks.types import Example, JsonObject, token_means
 
 MAX_SAMPLES = 3
 """Right ones, and wrong ones, of each method."""
@@ -154,8 +154,7 @@ def _text_sample(cell: Cell, index: int, line: JsonObject, example: Example | No
     known = {name: float(value) for name, value in scores.items() if not np.isnan(value)}
     predicted = [_shortened(line["raw"])] if line["answered"] else []
     if line["likelihoods"] and example is not None:
-        pairs = zip(line["likelihoods"], line["choice_tokens"], strict=True)
-        means = [total / count for total, count in pairs]
+        means = token_means(line["likelihoods"], line["choice_tokens"])
         predicted.append(f"chose: {example.choices[int(np.argmax(means))]}")
     return Sample(
         column=cell.column,

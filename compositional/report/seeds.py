@@ -1,7 +1,7 @@
 """Across runs that differ in their seed or in the order of rounds alone."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from compositional.files import canonical_json
 from compositional.intervals import ENOUGH_SEEDS, Figure, paired_seed_figure, seed_figure
@@ -18,7 +18,10 @@ from compositional.report.run_view import RunView
 from compositional.tasks.data_config import PER_ROUND
 from compositional.tasks.types import JsonObject
 
+TOO_FEW_SEEDS = "too few seeds"
 FIGURE_NAMES = ("average_accuracy", "backward_transfer", "forgetting", "diagonal_mean")
+SEEDS_BRIEF = ("runs", "seeds", "average accuracy", "backward transfer", "spread over orders")
+"""What of the table is printed."""
 
 _OF_A_GRID = re.compile(r"(?P<name>.+?)(_order[\d-]+)?(_seed\d+)?$")
 Group = dict[tuple[int, tuple[str, ...]], MethodFigures]
@@ -84,21 +87,41 @@ def seeds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
 def _row(group: Group, reference: Group, score_name: str) -> list[Entry]:
     seeds = _by_seed(group, score_name, "average_accuracy")
     orders = {order for _, order in group}
-    words = [str(len(seeds))]
-    words += [f"{len(group)} of {len(seeds) * len(orders)} runs"] * (
-        len(group) < len(seeds) * len(orders)
-    )
-    words += ["too few seeds"] * (len(seeds) < ENOUGH_SEEDS)
+    num_wanted = len(seeds) * len(orders)
+    lacking = [f"{len(group)} of {num_wanted} runs"] if len(group) < num_wanted else []
     difference: Entry = NOT_SHOWN
     if group is not reference:
         difference = paired_difference_over_seeds(group, reference, score_name)
     return [
         group_title(group),
-        ", ".join(words),
+        seeds_text(len(seeds), lacking),
         *(_over_seeds(_by_seed(group, score_name, name)) for name in FIGURE_NAMES),
         difference,
         _spread(group, score_name),
     ]
+
+
+def seeds_text(num_seeds: int, further: Sequence[str]) -> str:
+    """Return how many seeds a figure is the mean of, and whether they are too few.
+
+    Args:
+        num_seeds: Their number.
+        further: What else is to be said of them.
+    """
+    few = [TOO_FEW_SEEDS] if num_seeds < ENOUGH_SEEDS else []
+    return ", ".join([str(num_seeds), *further, *few])
+
+
+def few_seeds_notes(numbers: Iterable[int], so: str) -> list[str]:
+    """Return a note on too few seeds where a row of a table has so few.
+
+    Args:
+        numbers: How many seeds each row is of, one or more.
+        so: What follows from it.
+    """
+    if min(numbers) >= ENOUGH_SEEDS:
+        return []
+    return [f"{capitalised(TOO_FEW_SEEDS)} (under {ENOUGH_SEEDS}): {so}"]
 
 
 def paired_difference_over_seeds(first: Group, second: Group, score_name: str) -> Figure:

@@ -27,7 +27,7 @@ def write_report(
     page: Path | None = None,
     published: Path | None = None,
 ) -> None:
-    """Print the matrices and the table of methods, and write the page and the tables.
+    """Print the matrices and the first tables, and write the page and all tables.
 
     Beside the page stand `scores.md` and `costs.md` (`x-scores.md` beside `x.html`), and where
     another format is asked for the same tables in it. The file of scores holds nothing that
@@ -68,7 +68,8 @@ def write_report(
         if table_format == "markdown":
             print(matrices_text(figures))
         print(RENDERERS[table_format](tables.headline))
-    print(f"report: {page}; costs: {_beside(page, 'costs.md')}", file=sys.stderr)
+    others = f"all tables: {_beside(page, 'scores.md')}; costs: {_beside(page, 'costs.md')}"
+    print(f"report: {page}; {others}", file=sys.stderr)
 
 
 def _beside(page: Path, name: str) -> Path:

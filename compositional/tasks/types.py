@@ -179,6 +179,16 @@ class Prediction:
     answered: bool = True
 
 
+def token_means(sums: Sequence[float], num_tokens: Sequence[int]) -> list[float]:
+    """Return the mean log-likelihood a token of each choice, in nats.
+
+    Args:
+        sums: Of each choice, over its tokens.
+        num_tokens: Of each choice.
+    """
+    return [total / count for total, count in zip(sums, num_tokens, strict=True)]
+
+
 def skill_names(rounds: Sequence[Round]) -> list[str]:
     """Return the names of all skills of some rounds, in the order taught."""
     return [skill.name for round_ in rounds for skill in round_.skills]

@@ -49,3 +49,8 @@ def test_latex() -> None:
 def test_csv_is_quoted_and_leaves_what_is_missing_empty() -> None:
     text = csv_text(["run", "value"], [['a,"b"', None], ["c", 0.5]])
     assert list(csv.reader(io.StringIO(text))) == [["run", "value"], ['a,"b"', ""], ["c", "0.5"]]
+
+
+def test_a_table_in_brief_has_some_of_its_columns_and_no_notes() -> None:
+    table = Table("T", ["run", "a", "b"], [["x", 1, 2], ["y", 3, 4]], ["A note."])
+    assert table.brief(["b", "run"]) == Table("T", ["b", "run"], [[2, "x"], [4, "y"]])

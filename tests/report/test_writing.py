@@ -28,6 +28,32 @@ def test_prints_matrices_and_tables(folder: Path, tmp_path: Path, capsys) -> Non
     assert "seconds learning" in (tmp_path / "page-costs.md").read_text()
 
 
+def test_prints_in_short_what_holds_across_seeds(tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    for seed in (1, 2):
+        for name in ("lora", "icl"):
+            write_run(
+                tmp_path / f"{name}_seed{seed}",
+                {"name": name},
+                make_benchmark(),
+                settings={"seed": seed},
+            )
+    write_report(tmp_path)
+    printed = capsys.readouterr()
+    start = printed.out.index("### Tool F1 across seeds")
+    lines = [line for line in printed.out[start:].splitlines() if line]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    brief = ["runs", "seeds", "average accuracy", "backward transfer", "spread over orders"]
+    assert cells[1] == brief
+    assert cells[3][:3] == ["lora", "2, too few seeds", "1.00 no spread"]
+    assert cells[5] == ["### Tool F1: pairs of methods"]
+    assert cells[6] == ["first", "second", "seeds", "first minus second", "p by Holm"]
+    assert cells[8][:4] == ["lora", "icl", "2, too few seeds", "0.00 no spread"]
+    assert len(cells) == 9  # no notes, and no second score
+    assert f"all tables: {tmp_path / 'scores.md'}; " in printed.err
+    assert (tmp_path / "scores.md").read_text().count("### Tool F1 across seeds") == 1
+    assert "### Argument F1: pairs of methods" in (tmp_path / "scores.md").read_text()
+
+
 def test_latex_alone_is_printed(folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     write_report(folder, "latex", tmp_path / "page.html")
     assert capsys.readouterr().out.startswith("\\begin{table}")
