@@ -1,0 +1,1 @@
+"""Playbooks: strategies that a model writes down for itself, counts, mends and drops."""
