@@ -4,9 +4,10 @@ A document of a SQuAD file is a paragraph. A text file is one document without q
 cut: a document that is too long for a method is refused where the method is built.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from compositional.documents.types import DIRECT, UNANSWERABLE, Question, QuestionedDocument
 from compositional.errors import DataError
@@ -18,7 +19,7 @@ SUFFIXES = (*TEXT_SUFFIXES, ".jsonl", ".json")
 
 
 def read_documents(path: Path) -> list[QuestionedDocument]:
-    """Read the documents of a file or of a folder.
+    """Read the documents of a file or of a folder, hidden files left out.
 
     Args:
         path: A `.txt` or `.md` file, a `.jsonl` file of one object a line (`text`, and where known
@@ -30,7 +31,7 @@ def read_documents(path: Path) -> list[QuestionedDocument]:
             documents or questions have one name.
     """
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+        files, _ = _files_of(path)
         if not files:
             raise DataError(f"{path}: holds no {', '.join(SUFFIXES)} file")
         names = [file.relative_to(path).as_posix() for file in files]
@@ -43,13 +44,39 @@ def read_documents(path: Path) -> list[QuestionedDocument]:
     return documents
 
 
+def passed_over(path: Path) -> list[Path]:
+    """Return what of a folder is not read: files of other kinds, and links to folders."""
+    return _files_of(path)[1] if path.is_dir() else []
+
+
+def _files_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of documents and all others, hidden ones in neither; sorted.
+
+    Raises:
+        DataError: If a folder in it cannot be read.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    files: list[Path] = []
+    others: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        others += [link for name in folders if (link := Path(parent, name)).is_symlink()]
+        for file in (Path(parent, name) for name in names if not name.startswith(".")):
+            (files if file.suffix.lower() in SUFFIXES else others).append(file)
+    return sorted(files), sorted(others)
+
+
 def _read(path: Path, name: str) -> list[QuestionedDocument]:
     """Read one file."""
-    if path.suffix == ".jsonl":
+    suffix = path.suffix.lower()
+    if suffix == ".jsonl":
         documents = list(_from_lines(path, name))
-    elif path.suffix == ".json":
+    elif suffix == ".json":
         documents = from_squad(read_json(path), str(path))
-    elif path.suffix in TEXT_SUFFIXES:
+    elif suffix in TEXT_SUFFIXES:
         documents = [QuestionedDocument(_document(name, read_text(path), str(path)))]
     else:
         raise DataError(f"{path}: is no {', '.join(SUFFIXES)} file")
@@ -63,7 +90,7 @@ def _from_lines(path: Path, name: str) -> Iterator[QuestionedDocument]:
         where = f"{path}: line {number}"
         if not isinstance(record, dict) or not isinstance(record.get("text"), str):
             raise DataError(f"{where}: must hold an object with 'text'")
-        own = str(record.get("name", f"{name} line {number}"))
+        own = str(record.get("name") or f"{name} line {number}")
         rows = record.get("questions", [])
         if not isinstance(rows, list):
             raise DataError(f"{where}: 'questions' must be a list")
@@ -131,16 +158,19 @@ def _made(question_id: str, text: str, answers: list[str]) -> Question:
 
 
 def _document(name: str, text: str, where: str) -> Document:
-    """Make a document.
+    """Make a document; its name is one line, and a mark of the byte order is no part of its text.
 
     Raises:
-        DataError: If the text is empty or holds bytes that no text has.
+        DataError: If the text is empty or holds what no text has.
     """
     if "\0" in text:
         raise DataError(f"{where}: is binary, not a text")
-    if not text.strip():
+    if any("\ud800" <= letter <= "\udfff" for letter in name + text):
+        raise DataError(f"{where}: holds half of a surrogate pair, which is no letter")
+    text = text.removeprefix("\ufeff").strip()
+    if not text:
         raise DataError(f"{where}: is empty")
-    return Document(name, text.strip())
+    return Document(" ".join(name.split()), text)
 
 
 def _check_unique(path: Path, documents: list[QuestionedDocument]) -> None:

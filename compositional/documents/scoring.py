@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from compositional.documents.normalising import exact_match, is_false_recall, token_f1
-from compositional.tasks.types import Example, Prediction
+from compositional.tasks.types import Example, Prediction, token_means
 
 FALSE_RECALL = "false_recall"
 ANSWER_SCORE_NAMES = (
@@ -37,8 +37,7 @@ def score_answer(
     scores: dict[str, float] = {}
     if prediction.likelihoods:
         gold = example.choices.index(step.response)
-        pairs = zip(prediction.likelihoods, prediction.choice_tokens, strict=True)
-        means = [total / count for total, count in pairs]
+        means = token_means(prediction.likelihoods, prediction.choice_tokens)
         scores["choice_accuracy"] = _is_top(means, gold)
         scores["choice_accuracy_sum"] = _is_top(list(prediction.likelihoods), gold)
     if prediction.answered:

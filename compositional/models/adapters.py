@@ -6,6 +6,7 @@ trained tensors only and no backbone weight.
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from compositional.errors import ConfigError, check_at_least
+from compositional.errors import CompositionalError, ConfigError, check_at_least
 from compositional.models.lora_linear import LoraLinear
+from compositional.models.lora_targets import target_layers, target_modules
 from compositional.models.packed_linear import PackedLinear, forget_packed
 
 
@@ -28,7 +30,7 @@ class LoraSettings:
         alpha: The update is scaled by alpha / r.
         dropout: Dropout on the adapter's input while it trains, 0 to 1.
         target_modules: `all-linear` (every linear layer but the head), or names such as
-            `q_proj,v_proj`.
+            `q_proj,v_proj`, where need be with the module that they stand in (`mlp.c_proj`).
         layer_indices: Only these layers, from 0; negative ones count from the end. Empty: all.
     """
 
@@ -67,8 +69,8 @@ class LoraStack:
         self.merged: list[dict[str, Tensor]] = []
         self._peft: PeftModel | None = None
         self._original: dict[str, Tensor] = {}
-        self._modules = _target_modules(model, settings)
-        self._layers = _target_layers(model, settings)
+        self._modules = target_modules(model, settings.target_modules)
+        self._layers = target_layers(model, settings.layer_indices)
 
     @property
     def attached(self) -> bool:
@@ -142,6 +144,21 @@ class LoraStack:
             self._peft.unload()
             self._forget_peft()
 
+    def save_adapter(self, folder: Path) -> None:
+        """Write the attached adapter as `PeftModel.from_pretrained` reads it.
+
+        Raises:
+            ConfigError: If no adapter is attached, or others were merged before it.
+            CompositionalError: If the folder cannot be written.
+        """
+        if self._peft is None or self.merged:
+            what = "adapters were merged before it" if self.merged else "none is attached"
+            raise ConfigError(f"there is no adapter that stands by itself to export: {what}")
+        try:
+            self._peft.save_pretrained(str(folder), save_embedding_layers=False)
+        except OSError as error:
+            raise CompositionalError(f"cannot write {folder}: {error}") from error
+
     def _forget_peft(self) -> None:
         self._peft = None
         if hasattr(self.model, "peft_config"):
@@ -199,42 +216,3 @@ class LoraStack:
         for parameter in self.named_parameters().values():
             parameter.data = parameter.data.float()
         set_peft_model_state_dict(self._peft, tensors)
-
-
-def _target_modules(model: PreTrainedModel, settings: LoraSettings) -> list[str]:
-    """Return the short names of the layers to adapt."""
-    known = linear_names(model)
-    if settings.target_modules == ("all-linear",):
-        return known
-    for name in settings.target_modules:
-        if name not in known:
-            raise ConfigError(
-                f"the model has no linear layer {name!r} for LoRA; it has "
-                f"{', '.join(known)}, or use all-linear"
-            )
-    return list(settings.target_modules)
-
-
-def _target_layers(model: PreTrainedModel, settings: LoraSettings) -> list[int]:
-    """Return the indices of the blocks to adapt, from 0; empty for all."""
-    num_layers: int = model.config.num_hidden_layers
-    for index in settings.layer_indices:
-        if not -num_layers <= index < num_layers:
-            raise ConfigError(
-                f"the model has no layer {index} for LoRA; layers go from {-num_layers} to "
-                f"{num_layers - 1}"
-            )
-    return [index % num_layers for index in settings.layer_indices]
-
-
-def linear_names(model: PreTrainedModel) -> list[str]:
-    """Return the short names of all linear layers inside the blocks, the head left out."""
-    head = model.get_output_embeddings()
-    inside_head = {id(module) for module in head.modules()}
-    return sorted(
-        {
-            name.rsplit(".", 1)[-1]
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear | Conv1D) and id(module) not in inside_head
-        }
-    )

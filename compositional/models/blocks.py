@@ -55,10 +55,18 @@ def output_of(mlp: nn.Module) -> nn.Module:
     Raises:
         ModelError: If the MLP has none of the known names.
     """
+    return mlp.get_submodule(output_name_of(mlp))
+
+
+def output_name_of(mlp: nn.Module) -> str:
+    """Return what an MLP's family calls its last matrix, one of `OUTPUT_NAMES`.
+
+    Raises:
+        ModelError: If the MLP has none of the known names.
+    """
     for name in OUTPUT_NAMES:
-        found = getattr(mlp, name, None)
-        if isinstance(found, nn.Module):
-            return found
+        if isinstance(getattr(mlp, name, None), nn.Module):
+            return name
     raise ModelError(
         f"{type(mlp).__name__} has none of {', '.join(OUTPUT_NAMES)}: its last matrix is not known"
     )

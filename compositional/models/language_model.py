@@ -15,6 +15,7 @@ from compositional.models.chat import ChatTemplate
 from compositional.models.loading import LoadedModel
 from compositional.models.memory_rows import MemoryRows, attach_rows
 from compositional.models.packing_probe import packs_sequences
+from compositional.states import add_tensor
 
 UNLIMITED = 1 << 30
 
@@ -146,8 +147,7 @@ class LanguageModel:
             if "lora_" in name and _adapter_of(name) not in updates:
                 continue
             if tensor.numel():
-                digest.update(name.encode())
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+                add_tensor(digest, name, tensor)
         return digest.hexdigest()
 
     def check_fits(self, num_prompt: int, num_target: int, what: str) -> None:

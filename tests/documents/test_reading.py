@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compositional.documents.reading import read_documents
+from compositional.documents.reading import passed_over, read_documents
 from compositional.documents.types import Question
 from compositional.errors import DataError
 from compositional.tasks.types import Document
@@ -86,6 +86,32 @@ def test_lines_may_name_documents_and_ask(tmp_path: Path) -> None:
     assert second.questions == (Question("k question 1", "Who?", ("Osla",)),)
 
 
+def test_a_folder_is_read_whatever_the_case_and_what_is_not_read_is_known(tmp_path: Path) -> None:
+    for folder in ("sub", ".git", "d.txt", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "A.TXT").write_text("First.")
+    (tmp_path / "sub" / "b.Md").write_text("Second.")
+    (tmp_path / "sub" / "c.pdf").write_bytes(b"%PDF")
+    (tmp_path / "README").write_text("no suffix")
+    (tmp_path / ".hidden.txt").write_text("x")
+    (tmp_path / ".git" / "d.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    assert [d.document.name for d in read_documents(tmp_path)] == ["A.TXT", "sub/b.Md"]
+    found = [path.relative_to(tmp_path).as_posix() for path in passed_over(tmp_path)]
+    assert found == ["README", "link", "sub/c.pdf"]
+    assert passed_over(tmp_path / "A.TXT") == []
+
+
+def test_a_mark_of_the_byte_order_is_no_text_and_a_name_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\ufeffFirst.", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text(
+        '{"name": "k\\nl", "text": "T."}\n{"name": null, "text": "U."}'
+    )
+    documents = [d.document for d in read_documents(tmp_path)]
+    assert documents[0] == Document("a.txt", "First.")
+    assert [document.name for document in documents[1:]] == ["k l", "b.jsonl line 2"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -94,7 +120,10 @@ def test_lines_may_name_documents_and_ask(tmp_path: Path) -> None:
         ("a.txt", b"\x89PNG", r"a\.txt: line 1: not UTF-8"),
         ("a.md", b"text\0text", r"a\.md: is binary, not a text"),
         ("a.pdf", b"%PDF", r"a\.pdf: is no \.txt, \.md, \.jsonl, \.json file"),
+        ("a.txt", b"\xef\xbb\xbf\n", r"a\.txt: is empty"),
+        ("a.txt", "text".encode("utf-16"), r"a\.txt: line 1: not UTF-8"),
         ("a.jsonl", b"", r"a\.jsonl: holds no document"),
+        ("a.jsonl", b'{"text": "a \\ud800 b"}', r"line 1: holds half of a surrogate pair"),
         ("a.jsonl", b"[1]", r"a\.jsonl: line 1: must hold an object with 'text'"),
         ("a.jsonl", b'{"text": ""}', r"a\.jsonl: line 1: is empty"),
         ("a.jsonl", b'{"text": "t", "questions": 3}', r"line 1: 'questions' must be a list"),

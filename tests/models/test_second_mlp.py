@@ -1,34 +1,10 @@
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    GemmaConfig,
-    GPT2Config,
-    GPTNeoXConfig,
-    LlamaConfig,
-    OPTConfig,
-    PhiConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-    Qwen2Config,
-)
+from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedModel
 
 from compositional.errors import ModelError
 from compositional.models.second_mlp import SecondMlps
-from compositional.models.sparse_slots import SparseSlots
-
-SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
-         "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 50,
-         "max_position_embeddings": 64}  # fmt: skip
-CONFIGS: dict[str, PreTrainedConfig] = {
-    "llama": LlamaConfig(**SIZES),
-    "qwen2": Qwen2Config(**SIZES),
-    "gemma": GemmaConfig(**SIZES, head_dim=8),
-    "gpt2": GPT2Config(n_embd=32, n_layer=4, n_head=4, n_positions=64, vocab_size=50),
-    "gpt_neox": GPTNeoXConfig(**SIZES),
-    "phi": PhiConfig(**SIZES),
-}
-IDS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+from tests.models.toy_families import CONFIGS, IDS, logits
 
 
 @pytest.fixture(params=list(CONFIGS))
@@ -36,11 +12,6 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     torch.manual_seed(0)
     found: PreTrainedModel = AutoModelForCausalLM.from_config(CONFIGS[request.param])
     return found.eval().requires_grad_(False)
-
-
-def logits(model: PreTrainedModel, ids: torch.Tensor = IDS) -> torch.Tensor:
-    with torch.no_grad():
-        return model(input_ids=ids, use_cache=False).logits
 
 
 def disturb(second: SecondMlps) -> None:
@@ -95,27 +66,6 @@ def test_a_state_gives_the_same_logits(model) -> None:
     assert not torch.equal(logits(model), expected)
     second.load_state_dict(state)
     assert torch.equal(logits(model), expected)
-
-
-def test_changes_of_slots_are_those_of_columns(model) -> None:
-    before = logits(model)
-    slots = SparseSlots(model, 2)
-    torch.manual_seed(2)
-    places = [torch.tensor([1, 5, 40]), torch.tensor([2])]
-    for parameter in slots.add("a", places):
-        parameter.data += torch.randn_like(parameter)
-    found = logits(model)
-    assert not torch.equal(found, before)
-    changes = slots.changes["a"]
-    slots.remove("a")
-    assert torch.equal(logits(model), before)
-    for output, change in zip(slots._outputs, changes, strict=True):
-        weight = output.weight.data
-        if isinstance(output, torch.nn.Linear):
-            weight[:, change.slots] += change.values.data.T
-        else:
-            weight[change.slots] += change.values.data
-    assert torch.allclose(logits(model), found, atol=1e-5)
 
 
 def test_a_family_that_is_not_known_is_refused_by_name() -> None:

@@ -1,0 +1,1 @@
+"""Training of the hypernetworks that doc2lora uses, from their data to their record."""

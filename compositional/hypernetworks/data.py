@@ -1,0 +1,228 @@
+"""The documents that a hypernetwork is trained and evaluated on, and their questions as tokens."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compositional.documents.asking import asked_questions
+from compositional.documents.config import SYNTHETIC
+from compositional.documents.names import TEST, TRAIN
+from compositional.documents.needles import Needles, filler_sentences, in_haystack, needles
+from compositional.documents.reading import read_documents
+from compositional.documents.synthetic import synthetic_documents
+from compositional.documents.task_families import described_tasks
+from compositional.documents.types import QuestionedDocument
+from compositional.errors import ConfigError, DataError, check_at_least
+from compositional.generation.generate import generate
+from compositional.methods.questions import question_text
+from compositional.models.hypernetwork_file import TEXT
+from compositional.models.language_model import LanguageModel
+from compositional.run_context import RunContext
+from compositional.streams import Streams
+from compositional.training.distillation_set import (
+    Chunks,
+    DistillationItem,
+    DistillationSet,
+    chunks_of,
+)
+
+NEEDLES, TASKS = "needles", "tasks"
+TRAINING, HELD_OUT, OTHER_WORDINGS = "training", "held_out", "other_wordings"
+UNKNOWN = "unknown"
+DEPTHS = (0.0, 0.5, 1.0)
+LENGTHS = (0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class HypernetworkData:
+    """Which contexts a hypernetwork sees, and which are kept from it.
+
+    Attributes:
+        source: `needles` (a number in a sentence), `synthetic` (invented facts), `tasks` (for the
+            text mode: descriptions of tasks), or a file or folder of documents with questions, for
+            example in SQuAD's format.
+        contexts: Contexts to train on.
+        held_out: Contexts that are only asked about, of each kind.
+        digits: Digits of a needle.
+        named: Whether needles are the codes of invented companies.
+        wordings: Wordings of needles that are trained on; 0 for all.
+        filler_tokens: A needle to train on stands among up to so many tokens of other facts.
+        num_facts: Facts of a synthetic document.
+        questions: Questions of a context, at the most; inputs of a task.
+        haystack_tokens: The longest haystack that needles are looked for in; a quarter and half of
+            it are tried as well. 0 for none.
+        haystack_needles: Needles of each length and depth.
+        seed: Of all that is drawn.
+    """
+
+    source: str = NEEDLES
+    contexts: int = 1350
+    held_out: int = 150
+    digits: int = 4
+    named: bool = False
+    wordings: int = 0
+    filler_tokens: int = 0
+    num_facts: int = 8
+    questions: int = 4
+    haystack_tokens: int = 0
+    haystack_needles: int = 10
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be."""
+        for name in ("contexts", "held_out"):
+            check_at_least(name, getattr(self, name), 2)
+        for name in ("questions", "haystack_needles"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("filler_tokens", "haystack_tokens"):
+            check_at_least(name, getattr(self, name), 0)
+        if self.haystack_tokens and self.source != NEEDLES:
+            raise ConfigError(
+                f"haystack_tokens is {self.haystack_tokens}, but source {self.source!r} has no "
+                f"needles: leave it out, or take source {NEEDLES}"
+            )
+
+    @property
+    def needles(self) -> Needles:
+        """What needles are like."""
+        return Needles(self.digits, self.named, self.wordings)
+
+
+Documents = Sequence[QuestionedDocument]
+
+
+def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Documents]:
+    """Return the contexts to train on, and those that are kept apart, by what sets them apart.
+
+    Raises:
+        DataError: If a source cannot be read or has too few documents with questions.
+        ConfigError: If there are fewer needles or tasks than are asked for.
+    """
+    count, held_out, seed = data.contexts, data.held_out, data.seed
+    if data.source == NEEDLES:
+        kind = data.needles
+        return {
+            TRAINING: _filled(needles(kind, count, seed, TRAIN), data, model),
+            HELD_OUT: needles(kind, held_out, seed, TEST, TRAIN),
+            OTHER_WORDINGS: needles(kind, held_out, seed, TEST),
+            **_haystacks(data, model),
+        }
+    if data.source == TASKS:
+        return {
+            TRAINING: described_tasks(count, data.questions, seed, TRAIN),
+            HELD_OUT: described_tasks(held_out, data.questions, seed, TEST, TRAIN),
+            OTHER_WORDINGS: described_tasks(held_out, data.questions, seed, TEST),
+        }
+    if data.source == SYNTHETIC:
+        return {
+            TRAINING: synthetic_documents(count, data.num_facts, seed, TRAIN),
+            HELD_OUT: synthetic_documents(held_out, data.num_facts, seed, TEST),
+        }
+    found = [d for d in read_documents(Path(data.source).expanduser()) if d.questions]
+    if len(found) < count + held_out:
+        raise DataError(
+            f"{data.source} has {len(found)} documents with questions; contexts {count} and "
+            f"held_out {held_out} make {count + held_out}: ask for fewer"
+        )
+    order = Streams(seed).generator("hypernetwork documents").permutation(len(found))
+    drawn = [found[place] for place in order]
+    return {TRAINING: drawn[held_out : held_out + count], HELD_OUT: drawn[:held_out]}
+
+
+def _filled(documents: Documents, data: HypernetworkData, model: LanguageModel) -> Documents:
+    """Return needles, each among other facts of a length and at a depth of its own."""
+    if not data.filler_tokens:
+        return documents
+    rng = Streams(data.seed).generator("filler")
+    found = []
+    for number, document in enumerate(documents):
+        most = int(rng.integers(data.filler_tokens + 1))
+        filler = filler_sentences(most, number, TRAIN, _counter(model))
+        found.append(in_haystack(document, filler, float(rng.random())))
+    return found
+
+
+def _haystacks(data: HypernetworkData, model: LanguageModel) -> dict[str, Documents]:
+    """Return needles that were not trained on in haystacks, by length and depth."""
+    found: dict[str, Documents] = {}
+    if not data.haystack_tokens:
+        return found
+    kind, count = data.needles, data.haystack_needles
+    for share in LENGTHS:
+        length = round(share * data.haystack_tokens)
+        for depth in DEPTHS:
+            own = needles(kind, count, data.seed + 1, TEST, TRAIN)
+            fillers = [filler_sentences(length, n, TEST, _counter(model)) for n in range(count)]
+            found[haystack_name(length, depth)] = [
+                in_haystack(needle, filler, depth)
+                for needle, filler in zip(own, fillers, strict=True)
+            ]
+    return found
+
+
+def haystack_name(length: int, depth: float) -> str:
+    """Return what a haystack is called."""
+    return f"haystack of {length} tokens, depth {depth:g}"
+
+
+def _counter(model: LanguageModel) -> Callable[[str], int]:
+    return lambda text: len(model.chat.target_ids(text))
+
+
+def prompt_of(model: LanguageModel, mode: str, query: str, texts: Sequence[str] = ()) -> list[int]:
+    """Return the prompt of a question or input, as methods ask it, behind what stands before it."""
+    if mode == TEXT:
+        return model.chat.prompt_ids("\n\n".join([*texts, query]))
+    return model.chat.prompt_ids(question_text(query, texts))
+
+
+def distillation_set(
+    model: LanguageModel,
+    documents: Documents,
+    mode: str,
+    chunk_tokens: int,
+    most_questions: int,
+    seed: int,
+) -> DistillationSet:
+    """Return documents and questions as tokens; what a document does not say is "unknown".
+
+    Args:
+        model: Its tokenizer and template are used.
+        documents: Each with one question or more.
+        mode: `doc` or `text`.
+        chunk_tokens: The longest chunk of a context.
+        most_questions: Questions of a document, at the most; of each kind in turn.
+        seed: Draws them.
+
+    Raises:
+        ModelError: If a question does not fit the window with its document.
+    """
+    contexts: list[Chunks] = []
+    items: list[DistillationItem] = []
+    for place, document in enumerate(documents):
+        text = document.document.text
+        contexts.append(chunks_of(model.chat.text_ids(text), chunk_tokens))
+        rng = Streams(seed).generator("questions", document.document.name)
+        for question in asked_questions(document.questions, most_questions, rng):
+            prompt = prompt_of(model, mode, question.text)
+            behind = prompt_of(model, mode, question.text, [text])
+            answer = question.answers[0] if question.answers else UNKNOWN
+            target = (*model.chat.target_ids(answer), model.chat.end_id)
+            model.check_fits(len(behind), len(target), f"question {question.id} with its document")
+            items.append(DistillationItem(place, tuple(prompt), tuple(behind), target))
+    return DistillationSet(tuple(contexts), tuple(items))
+
+
+def answered_by_teacher(
+    model: LanguageModel, data: DistillationSet, run: RunContext
+) -> DistillationSet:
+    """Return a set whose answers are those that the model gives with the context before it."""
+    answers = generate(model, [item.in_context for item in data.items], run, "teacher")
+    end = (model.chat.end_id,)
+    items = (
+        DistillationItem(
+            i.context, i.prompt, i.in_context, (*a.ids, *(end if a.ended or not a.ids else ()))
+        )
+        for i, a in zip(data.items, answers, strict=True)
+    )
+    return DistillationSet(data.contexts, tuple(items))
