@@ -21,7 +21,7 @@ from compositional.methods.questions import (
     answer_alone,
     check_documents_fit,
     check_prompts_fit,
-    documents_of,
+    keyed_documents,
 )
 from compositional.models.blocks import check_share_of_blocks, num_last_blocks
 from compositional.models.language_model import LanguageModel
@@ -114,8 +114,7 @@ class DualMlp:
         if self.num_documents == 0:
             parameters = self.second.named_parameters().values()
             run.budget.trained_parameters += sum(p.numel() for p in parameters)
-        for number, document in enumerate(documents_of(round_), start=1):
-            key = f"round {round_.index}, document {number}"
+        for key, document in keyed_documents(round_):
             self.learn_document(key, document, round_.epochs, run)
 
     def learn_document(

@@ -4,11 +4,12 @@ A question stands behind a short instruction, and behind the texts that a method
 request for calls stands as in zero-shot, its texts being tool descriptions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from compositional.errors import check_at_least
 from compositional.generation.generate import generate
-from compositional.generation.likelihoods import choice_likelihoods
+from compositional.generation.likelihoods import Likelihoods, choice_likelihoods
+from compositional.generation.token_bias import Biases
 from compositional.methods.prompts import INSTRUCTION, asked, describe_tool, text_predictions
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -25,6 +26,12 @@ def documents_of(round_: Round) -> list[Document]:
     return [*round_.documents, *tools]
 
 
+def keyed_documents(round_: Round) -> Iterator[tuple[str, Document]]:
+    """Yield a round's documents, each with the key of its lesson."""
+    for number, document in enumerate(documents_of(round_), start=1):
+        yield f"round {round_.index}, document {number}", document
+
+
 def question_text(query: str, texts: Sequence[str] = ()) -> str:
     """Return what a user asks: the instruction, the texts, the question."""
     return "\n\n".join([QUESTION_INSTRUCTION, *texts, f"Question: {query}"])
@@ -38,9 +45,14 @@ def prompt_ids(model: LanguageModel, example: Example, texts: Sequence[str] = ()
         example: A question, or a request for calls.
         texts: What stands before it, in order.
     """
+    return model.chat.prompt_ids(asked_text(example, texts))
+
+
+def asked_text(example: Example, texts: Sequence[str] = ()) -> str:
+    """Return what a user asks: a question, or a request for calls, behind its instruction."""
     if example.form == TEXT:
-        return model.chat.prompt_ids(question_text(example.query, texts))
-    return model.chat.prompt_ids("\n\n".join([INSTRUCTION, *texts, example.query]))
+        return question_text(example.query, texts)
+    return "\n\n".join([INSTRUCTION, *texts, example.query])
 
 
 def check_prompts_fit(model: LanguageModel, benchmark: Benchmark) -> None:
@@ -70,6 +82,7 @@ def answer_prompts(
     examples: Sequence[Example],
     prompts: Sequence[Sequence[int]],
     run: RunContext,
+    biases: Biases | None = None,
 ) -> list[Prediction]:
     """Answer examples from their prompts, and score their choices.
 
@@ -78,15 +91,25 @@ def answer_prompts(
         examples: As a method sees them; some may ask for likelihoods only.
         prompts: Token ids, one prompt an example.
         run: As every verb is handed it.
+        biases: For each example what is added to logits in choices and answers; None for none.
     """
     scored = [place for place, example in enumerate(examples) if example.choices]
     choices = [
         [model.chat.target_ids(text) for text in examples[place].choices] for place in scored
     ]
-    found = choice_likelihoods(model, [prompts[n] for n in scored], choices, run, "choices")
-    likelihoods = dict(zip(scored, found, strict=True))
+
+    def chosen(places: Sequence[int]) -> Biases | None:
+        return None if biases is None else [biases[place] for place in places]
+
+    likelihoods: dict[int, Likelihoods] = {}
+    if scored:
+        found = choice_likelihoods(
+            model, [prompts[n] for n in scored], choices, run, "choices", chosen(scored)
+        )
+        likelihoods = dict(zip(scored, found, strict=True))
     generated = [place for place, example in enumerate(examples) if example.generates]
-    answers = generate(model, [prompts[place] for place in generated], run, "answers")
+    wanted = [prompts[place] for place in generated]
+    answers = generate(model, wanted, run, "answers", biases=chosen(generated)) if wanted else []
     by_place = dict(zip(generated, answers, strict=True))
     predictions = []
     for place, example in enumerate(examples):

@@ -1,14 +1,13 @@
 """sparse_memory: only the slots that a document uses more than other text does may move.
 
-Lin et al. 2025 (arXiv 2510.15103): a slot's score is its share of the document's uses times
-log((|B| + 1) / (df + 1)), df the number of the |B| background batches that use it (TF-IDF). The
-highest ones train, by SGD without momentum. Here the slots are the neurons of the last blocks' own
-MLPs (variant B of two: no new layer), and each document's change is kept apart, so that it is taken
-out exactly.
+Lin et al. 2025 (arXiv 2510.15103): the slots of the highest TF-IDF over background batches train,
+by SGD without momentum; see `slot_selection`. The slots are the neurons of the last blocks' own
+MLPs (no new layer), or those of a product-key memory in the middle of the model, as in the paper.
+Each document's change is kept apart, so that it is taken out exactly.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,19 +19,35 @@ from compositional.methods.questions import (
     answer_alone,
     check_documents_fit,
     check_prompts_fit,
-    documents_of,
+    keyed_documents,
+)
+from compositional.methods.slot_selection import (
+    ALL,
+    RANDOM,
+    SELECTIONS,
+    TF_IDF,
+    highest,
+    random_scores,
+    tf_idf_scores,
+    tf_scores,
 )
 from compositional.models.blocks import check_share_of_blocks, num_last_blocks
 from compositional.models.language_model import LanguageModel
-from compositional.models.sparse_slots import SparseSlots
+from compositional.models.product_keys import (
+    ProductKeySettings,
+    ProductKeySlots,
+    fit_memories,
+    product_key_slots,
+)
+from compositional.models.sparse_slots import SlotLayer, SparseSlots, neuron_slots
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Document, Example, Prediction, Round
 from compositional.training.text_lesson import SGD, TextTraining, learn_text
 
-TF_IDF, TF, RANDOM, ALL = "tf_idf", "tf", "random", "all"
-SELECTIONS = (TF_IDF, TF, RANDOM, ALL)
+NEURONS, PRODUCT_KEYS = "neurons", "product_keys"
+BACKGROUND = "background."
 
 
 @dataclass(frozen=True)
@@ -43,17 +58,22 @@ class SparseMemoryConfig:
         lr: Learning rate of SGD, without momentum or decay.
         slice_tokens: Tokens of a step; each sees all that stands before it.
         max_grad_norm: Gradients are scaled down to this norm; 0 for never.
+        slots: `neurons` of the last blocks' MLPs, or those of a memory with `product_keys`.
         share_of_blocks: Share of the blocks, the last ones, whose neurons are slots.
+        product_keys: Shape of the memory.
         selection: `tf_idf`, or for comparison `tf`, `random`, `all`.
         num_slots: Slots that a document may move.
-        slots_per_token: Slots of a block that a token is said to use, the most active ones.
+        slots_per_token: Slots of a block that a token is said to use: the most active neurons, or
+            those that each head of a memory reads.
         background_batches: Batches of other text over which df is counted.
     """
 
     lr: float = 10.0
     slice_tokens: int = 256
     max_grad_norm: float = 1.0
+    slots: str = NEURONS
     share_of_blocks: float = 0.25
+    product_keys: ProductKeySettings = field(default_factory=ProductKeySettings)
     selection: str = TF_IDF
     num_slots: int = 512
     slots_per_token: int = 32
@@ -67,6 +87,7 @@ class SparseMemoryConfig:
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "SparseMemory":
         """Build the method; documents and questions must fit the model's window."""
         _ = self.training
+        check_choice("slots", self.slots, (NEURONS, PRODUCT_KEYS))
         check_choice("selection", self.selection, SELECTIONS)
         for name in ("num_slots", "slots_per_token", "background_batches"):
             check_at_least(name, getattr(self, name), 1)
@@ -85,76 +106,91 @@ class SparseMemory:
     def __init__(self, config: SparseMemoryConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        num_blocks = num_last_blocks(model.backbone, config.share_of_blocks)
-        self.slots = SparseSlots(model.backbone, num_blocks)
+        self.memories: list[ProductKeySlots] = []
+        if config.slots == PRODUCT_KEYS:
+            self.memories = product_key_slots(
+                model.backbone, config.slots_per_token, config.product_keys
+            )
+            layers: list[SlotLayer] = list(self.memories)
+        else:
+            num_blocks = num_last_blocks(model.backbone, config.share_of_blocks)
+            layers = neuron_slots(model.backbone, num_blocks, config.slots_per_token)
+        self.slots = SparseSlots(layers)
         model.attachments["slots"] = self.slots
-        self._document_counts: list[Tensor] | None = None
+        self._frequencies: list[Tensor] | None = None
 
     def learn(self, round_: Round, run: RunContext) -> None:
         """Learn the round's documents one after another."""
-        for number, document in enumerate(documents_of(round_), start=1):
-            key = f"round {round_.index}, document {number}"
+        for key, document in keyed_documents(round_):
             self.learn_document(key, document, round_.epochs, run)
 
     def learn_document(
         self, key: str, document: Document, passes: int, run: RunContext
     ) -> list[float]:
         """Learn one document, named by a key in the run's losses; return those of every step."""
-        chosen = self.select(document, run)
-        parameters = self.slots.add(document.name, chosen)
-        run.budget.trained_parameters += sum(p.numel() for p in parameters)
+        parameters = self.add(document, run)
         training = self.config.training
         return learn_text(key, self.model, document.text, passes, parameters, training, run)
 
+    def add(self, document: Document, run: RunContext) -> list[torch.nn.Parameter]:
+        """Choose the slots that a document may move, and return their values, still zero."""
+        parameters = self.slots.add(document.name, self.select(document, run))
+        run.budget.trained_parameters += sum(p.numel() for p in parameters)
+        return parameters
+
     def select(self, document: Document, run: RunContext) -> list[Tensor]:
         """Return which slots a document may move, a tensor of places a block."""
-        ids = self.model.chat.text_ids(document.text)
-        counts = [count.float() for count in self._counts([ids])[0]]
-        total = sum(float(count.sum()) for count in counts)
-        scores = [count / total for count in counts]
-        if self.config.selection == TF_IDF:
+        selection = self.config.selection
+        if selection == TF_IDF or self.memories:
+            self.prepare(run)
+        with self.slots.paused():  # what was learned has no say in it
+            counts = self.slots.count(self._inputs(self.model.chat.text_ids(document.text)))
+        if selection == TF_IDF:
             num_batches = self.config.background_batches
-            scores = [
-                tf * torch.log((num_batches + 1) / (df.to(tf) + 1))
-                for tf, df in zip(scores, self._background(), strict=True)
-            ]
-        elif self.config.selection == RANDOM:
-            rng = run.streams.generator("slots", document.name)
-            scores = [torch.from_numpy(rng.random(len(count))).to(count) for count in counts]
-        flat = torch.cat(scores)
-        most = len(flat) if self.config.selection == ALL else min(self.config.num_slots, len(flat))
-        taken = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-        taken[flat.topk(most).indices] = True
-        return [part.nonzero().flatten() for part in taken.split([len(c) for c in counts])]
+            scores = tf_idf_scores(counts, self._frequencies or [], num_batches)
+        elif selection == RANDOM:
+            scores = random_scores(counts, run.streams.generator("slots", document.name))
+        else:
+            scores = tf_scores(counts)
+        num_all = sum(layer.size for layer in self.slots.layers)
+        return highest(scores, num_all if selection == ALL else self.config.num_slots)
 
-    def _counts(self, batches: Sequence[Sequence[int]]) -> list[list[Tensor]]:
-        """Return the uses of every slot in each batch, by the model without any change."""
-        with self.slots.paused():
-            return [self._count(ids) for ids in batches]
+    def prepare(self, run: RunContext) -> None:
+        """Count in how many background batches each slot is used, once.
+
+        A memory's queries and keys are drawn first, over the same batches.
+        """
+        if self._frequencies is not None:
+            return
+        batches = background_batches(self.model, self.config.background_batches)
+        with self.slots.paused(), run.progress.bar("background", len(batches)) as bar:
+            read = []
+            frequencies = [torch.zeros(layer.size) for layer in self.slots.layers]
+            for ids in batches:
+                inputs = self._inputs(ids)
+                bar.update(1)
+                if self.memories:
+                    read.append(inputs)
+                else:
+                    self._count(inputs, frequencies)
+            if self.memories:
+                fit_memories(self.memories, read, run.streams.generator("product keys"))
+            for inputs in read:
+                self._count(inputs, frequencies)
+        self._frequencies = frequencies
+
+    def _count(self, inputs: Sequence[Tensor], frequencies: Sequence[Tensor]) -> None:
+        """Add 1 to the frequency of every slot that a batch uses."""
+        for count, frequency in zip(self.slots.count(inputs), frequencies, strict=True):
+            frequency.add_((count > 0).cpu())
 
     @torch.inference_mode()
-    def _count(self, ids: Sequence[int]) -> list[Tensor]:
-        """Return how many tokens use each slot, [slots] a block."""
-        seen: list[list[Tensor]] = [[] for _ in range(self.slots.num_blocks)]
-        handles = self.slots.watch(seen)
-        try:
-            whole = torch.tensor([list(ids)], device=self.model.device)
+    def _inputs(self, ids: Sequence[int]) -> list[Tensor]:
+        """Return what each layer of slots is given by a text, [1, tokens, width] each."""
+        whole = torch.tensor([list(ids)], device=self.model.device)
+        with self.slots.watched() as seen:
             self.model.backbone(input_ids=whole, use_cache=False, logits_to_keep=1)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return self.slots.count([torch.cat(p) for p in seen], self.config.slots_per_token)
-
-    def _background(self) -> list[Tensor]:
-        """Return in how many background batches each slot is used; counted once."""
-        if self._document_counts is None:
-            batches = background_batches(self.model, self.config.background_batches)
-            uses = self._counts(batches)
-            self._document_counts = [
-                torch.stack([counts[place] > 0 for counts in uses]).sum(dim=0)
-                for place in range(self.slots.num_blocks)
-            ]
-        return self._document_counts
+        return list(seen)
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
@@ -165,14 +201,30 @@ class SparseMemory:
         self.slots.remove(name)
 
     def describe(self) -> dict[str, object]:
-        """Return how many slots there are and have moved."""
+        """Return how many slots there are, are used by other text, and have moved."""
         moved = [len(c.slots) for changes in self.slots.changes.values() for c in changes]
-        return {"blocks with slots": self.slots.num_blocks, "slots moved": sum(moved)}
+        found: dict[str, object] = {
+            "slots": self.config.slots,
+            "blocks with slots": len(self.slots.layers),
+            "slots in all": sum(layer.size for layer in self.slots.layers),
+            "slots moved": sum(moved),
+        }
+        if self._frequencies is not None:
+            used = sum(int((frequency > 0).sum()) for frequency in self._frequencies)
+            found["slots that other text uses"] = used
+        return found
 
     def state_dict(self) -> State:
-        """Return the changes."""
-        return State(self.slots.state_dict(), {"names": list(self.slots.changes)})
+        """Return the changes, and what was counted and drawn once for this model."""
+        tensors = self.slots.layers_state() | self.slots.state_dict()
+        for place, frequency in enumerate(self._frequencies or []):
+            tensors[f"{BACKGROUND}{place}"] = frequency
+        return State(tensors, {"names": list(self.slots.changes)})
 
     def load_state_dict(self, state: State) -> None:
-        """Restore the changes."""
+        """Restore the changes; what an earlier state has not counted yet is kept."""
         self.slots.load_state_dict(state.tensors, state.metadata["names"])
+        found = [name for name in state.tensors if name.startswith(BACKGROUND)]
+        if found:
+            places = range(len(self.slots.layers))
+            self._frequencies = [state.tensors[f"{BACKGROUND}{place}"] for place in places]

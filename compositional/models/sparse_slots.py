@@ -1,34 +1,111 @@
-"""The neurons of frozen MLPs as the slots of a memory: which a text uses, small changes to some.
+"""The slots of a memory in some blocks of a frozen model, and small changes to what a few write.
 
-A slot is a neuron of an MLP: its activation says how much a token uses it, its column of the last
-matrix is what it writes. A change adds to the columns of some slots, for every token alike: what
-the model computes is that of a model whose columns were changed, so it stays causal, and taking
-the change away leaves the model as it was.
+A layer of slots says how much a token uses each of its slots. A change holds a value for some of
+them; what a token uses of those is added to what the layer's module gives, for every token alike.
+So the model stays causal, and taking the change away leaves it as it was. A change begins at zero:
+adding it changes no bit, and the gradient of its values is alive.
 
-Source: Lin et al. 2025 (sparse memory fine-tuning, arXiv 2510.15103), with the MLP's own neurons
-in place of a product-key layer.
+Source: Lin et al. 2025 (sparse memory fine-tuning, arXiv 2510.15103).
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
+from compositional.errors import ConfigError
 from compositional.models.blocks import blocks_of, mlp_of, output_of
+
+
+class SlotLayer(Protocol):
+    """The slots of one block.
+
+    Attributes:
+        module: Its input says which slots a token uses; what they write is added to its output.
+        size: How many slots there are.
+        width: Width d of what a slot writes.
+    """
+
+    module: nn.Module
+    size: int
+    width: int
+
+    def used(self, inputs: Tensor) -> Tensor:
+        """Return the slots that each token uses, [tokens, uses], of the module's inputs."""
+        ...
+
+    def activity(self, inputs: Tensor) -> Tensor:
+        """Return how much each token uses every slot, [..., size]."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what it takes beside the frozen model to compute with these slots."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
+
+
+class NeuronSlots:
+    """The neurons of a block's own MLP: what a slot writes is a column of the last matrix.
+
+    Args:
+        mlp: The MLP.
+        k: Slots that a token is said to use, the most active ones.
+
+    Raises:
+        ConfigError: If the MLP has fewer neurons.
+        ModelError: If the MLP's last matrix is not known.
+    """
+
+    def __init__(self, mlp: nn.Module, k: int) -> None:
+        self.module = output_of(mlp)
+        self.width, self.size = output_sizes(self.module)
+        self.k = k
+        if k > self.size:
+            raise ConfigError(f"slots_per_token is {k}; an MLP of this model has {self.size} slots")
+
+    def used(self, inputs: Tensor) -> Tensor:
+        """Return the most active neurons of each token, [tokens, k]."""
+        return inputs.reshape(-1, self.size).abs().topk(self.k, dim=-1).indices
+
+    def activity(self, inputs: Tensor) -> Tensor:
+        """Return the activations, which are the inputs of the last matrix."""
+        return inputs
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return nothing: the neurons are the model's own."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take nothing."""
+
+
+def output_sizes(output: nn.Module) -> tuple[int, int]:
+    """Return what the last matrix of an MLP writes and reads: widths d and d_ff."""
+    rows, columns = output.get_parameter("weight").shape
+    # transformers' Conv1D is transposed.
+    return (rows, columns) if isinstance(output, nn.Linear) else (columns, rows)
+
+
+def neuron_slots(backbone: PreTrainedModel, num_blocks: int, k: int) -> list[SlotLayer]:
+    """Return the neurons of so many last blocks as slots; see `NeuronSlots`."""
+    return [NeuronSlots(mlp_of(block), k) for block in blocks_of(backbone)[-num_blocks:]]
 
 
 @dataclass(frozen=True)
 class SlotChange:
-    """What was added to some slots of one block.
+    """What was added to some slots of one layer.
 
     Attributes:
-        slots: Their places among the block's neurons, [t].
-        values: What is added to their columns, [t, d].
+        slots: Their places in the layer, [t].
+        values: What is added to what they write, [t, d].
     """
 
     slots: Tensor
@@ -36,39 +113,27 @@ class SlotChange:
 
 
 class SparseSlots:
-    """The slots of a model's last blocks; see the module.
+    """Layers of slots with the changes of several documents; see the module.
 
     Args:
-        backbone: Any decoder whose blocks have an MLP.
-        num_blocks: How many of the last blocks have slots.
-
-    Raises:
-        ModelError: If the model's family is not known.
+        layers: In the order of the blocks.
     """
 
-    def __init__(self, backbone: PreTrainedModel, num_blocks: int) -> None:
-        blocks = blocks_of(backbone)[-num_blocks:]
-        self._outputs = [output_of(mlp_of(block)) for block in blocks]
+    def __init__(self, layers: Sequence[SlotLayer]) -> None:
+        self.layers = list(layers)
         self.changes: dict[str, list[SlotChange]] = {}
         self._handles: list[RemovableHandle] = []
 
-    @property
-    def num_blocks(self) -> int:
-        """How many blocks have slots."""
-        return len(self._outputs)
-
-    def count(self, hidden: Sequence[Tensor], k: int) -> list[Tensor]:
-        """Return how many tokens have each slot among their k most active, [slots] a block.
+    def count(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Return how often each slot is used, [size] a layer.
 
         Args:
-            hidden: The activations of each block, [tokens, slots].
-            k: Slots that a token uses in a block.
+            inputs: What the module of each layer was given.
         """
-        counts = []
-        for active in hidden:
-            used = active.abs().topk(k, dim=-1).indices.flatten()
-            counts.append(torch.bincount(used, minlength=active.shape[-1]))
-        return counts
+        return [
+            torch.bincount(layer.used(given).flatten(), minlength=layer.size)
+            for layer, given in zip(self.layers, inputs, strict=True)
+        ]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -81,28 +146,31 @@ class SparseSlots:
             self.changes = kept
             self._attach()
 
-    def watch(self, seen: list[list[Tensor]]) -> list[RemovableHandle]:
-        """Let every pass add each block's activations to a list, until the handles are removed."""
+    @contextmanager
+    def watched(self) -> Iterator[list[Tensor]]:
+        """Yield a list that takes what each layer's module is given in the pass under way."""
+        seen: list[Tensor] = []
 
-        def note(place: int) -> Any:
-            def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-                active = inputs[0].detach()
-                seen[place].append(active.reshape(-1, active.shape[-1]))
+        def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen.append(inputs[0].detach())
 
-            return keep
-
-        return [o.register_forward_pre_hook(note(n)) for n, o in enumerate(self._outputs)]
+        handles = [layer.module.register_forward_pre_hook(keep) for layer in self.layers]
+        try:
+            yield seen
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def add(self, name: str, slots: Sequence[Tensor]) -> list[nn.Parameter]:
         """Add a change of zeros on some slots; return what trains.
 
         Args:
             name: The document.
-            slots: Of each block, [t]; some may be empty.
+            slots: Of each layer, [t]; some may be empty.
         """
         self.changes[name] = [
-            SlotChange(chosen, self._zeros(len(chosen), output))
-            for chosen, output in zip(slots, self._outputs, strict=True)
+            SlotChange(chosen.to(_device(layer)), _zeros(len(chosen), layer))
+            for chosen, layer in zip(slots, self.layers, strict=True)
         ]
         self._attach()
         return [change.values for change in self.changes[name] if len(change.slots)]
@@ -112,54 +180,73 @@ class SparseSlots:
         del self.changes[name]
         self._attach()
 
-    def _zeros(self, num_slots: int, output: nn.Module) -> nn.Parameter:
-        """Return a change of nothing, [t, d], d being what the last matrix writes."""
-        weight = output.get_parameter("weight")
-        # transformers' Conv1D is transposed.
-        width = weight.shape[0] if isinstance(output, nn.Linear) else weight.shape[1]
-        zeros = torch.zeros(num_slots, width, device=weight.device)
-        return nn.Parameter(zeros, requires_grad=False)
-
     def _attach(self) -> None:
-        """Let each block add the changes that it has; without any, nothing is hooked."""
+        """Let each layer add the changes that it has; without any, nothing is hooked."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        for place, output in enumerate(self._outputs):
+        for place, layer in enumerate(self.layers):
             own = [changes[place] for changes in self.changes.values()]
             own = [change for change in own if len(change.slots)]
             if own:
-                self._handles.append(output.register_forward_hook(_adding(own)))
+                self._handles.append(layer.module.register_forward_hook(_adding(layer, own)))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return slots and values of every document and block."""
-        state = {}
+        """Return every tensor by which the model differs from its backbone; none without changes.
+
+        They are slots and values of every document and layer, and what the layers compute with.
+        """
+        state = self.layers_state() if self.changes else {}
         for name, changes in self.changes.items():
             for place, change in enumerate(changes):
                 state[f"slots.{place}.{name}"] = change.slots
                 state[f"values.{place}.{name}"] = change.values.detach().clone()
         return state
 
+    def layers_state(self) -> dict[str, Tensor]:
+        """Return what the layers compute with beside the frozen model."""
+        return {
+            f"layer.{place}.{key}": tensor
+            for place, layer in enumerate(self.layers)
+            for key, tensor in layer.state_dict().items()
+        }
+
     def load_state_dict(self, state: dict[str, Tensor], names: Sequence[str]) -> None:
         """Restore what `state_dict` returned.
 
         Args:
-            state: The tensors.
+            state: The tensors; layers of which it holds none stay as they are.
             names: The documents, in the order in which they were learned.
         """
+        for place, layer in enumerate(self.layers):
+            prefix = f"layer.{place}."
+            own = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
+            if own:
+                layer.load_state_dict(own)
         self.changes = {}
         for name in names:
-            places = range(len(self._outputs))
+            places = range(len(self.layers))
             self.add(name, [state[f"slots.{place}.{name}"] for place in places])
             for place, change in enumerate(self.changes[name]):
                 change.values.data.copy_(state[f"values.{place}.{name}"])
+        self._attach()
 
 
-def _adding(changes: Sequence[SlotChange]) -> Any:
-    """Return the hook that adds changes to what a last matrix writes."""
+def _device(layer: SlotLayer) -> torch.device:
+    return next(layer.module.parameters()).device
+
+
+def _zeros(num_slots: int, layer: SlotLayer) -> nn.Parameter:
+    """Return a change of nothing, [t, d]."""
+    zeros = torch.zeros(num_slots, layer.width, device=_device(layer))
+    return nn.Parameter(zeros, requires_grad=False)
+
+
+def _adding(layer: SlotLayer, changes: Sequence[SlotChange]) -> Any:
+    """Return the hook that adds changes to what a layer's module gives."""
 
     def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        active = inputs[0]
+        active = layer.activity(inputs[0])
         for change in changes:
             written = active[..., change.slots].float() @ change.values
             output = output + written.to(output.dtype)

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from compositional.methods.ace import AceConfig
 from compositional.methods.base import MethodConfig, Traits, tasks_of
 from compositional.methods.bounds import JointConfig, OracleConfig
 from compositional.methods.constant import ConstantConfig
+from compositional.methods.doc2lora import Doc2LoraConfig
 from compositional.methods.dual_mlp import DualMlpConfig
 from compositional.methods.full_finetuning import FullFinetuningConfig
 from compositional.methods.icl import IclConfig
+from compositional.methods.jitrl import JitrlConfig
 from compositional.methods.knn_lm import KnnLmConfig
 from compositional.methods.lora import LoraConfig
 from compositional.methods.memory_tokens import MemoryTokensConfig
@@ -27,11 +30,13 @@ from compositional.methods.zero_shot import ZeroShotConfig
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.models.model_config import ModelConfig
+from compositional.models.product_keys import ProductKeySettings
 from compositional.states import load_state, save_state
 from compositional.tasks.benchmark import DOCUMENTS, TOOLS, Benchmark
 from compositional.tasks.types import TEXT, Prediction
 from tests.documents_toy import toy_documents
-from tests.methods_toy import SMALL
+from tests.hypernetwork_toy import toy_hypernetwork
+from tests.methods_toy import SMALL, fresh_model
 from tests.rounds_toy import toy_benchmark, toy_context
 
 CONFIGS: dict[str, MethodConfig] = {
@@ -64,6 +69,7 @@ CONFIGS: dict[str, MethodConfig] = {
     "oracle_memory_tokens": OracleConfig(MemoryTokensConfig(adapter=SMALL)),
     "own_document": OwnDocumentConfig(),
     "text_rag": TextRagConfig(k=2, chunk_words=8, overlap_words=2),
+    "text_rag_bias": TextRagConfig(k=2, chunk_words=8, overlap_words=2, bias=4.0),
     "text_lora": TextLoraConfig(adapter=SMALL, slice_tokens=64, context_tokens=16),
     "text_lora_study": TextLoraConfig(adapter=SMALL, self_study=1),
     "full_finetuning": FullFinetuningConfig(),
@@ -72,7 +78,28 @@ CONFIGS: dict[str, MethodConfig] = {
     "sparse_memory": SparseMemoryConfig(
         num_slots=20, slots_per_token=4, background_batches=3, share_of_blocks=1.0
     ),
+    "sparse_memory_product_keys": SparseMemoryConfig(
+        slots="product_keys",
+        product_keys=ProductKeySettings(sub_keys=8, heads=2, key_width=8),
+        num_slots=20,
+        slots_per_token=4,
+        background_batches=3,
+        lr=100.0,
+    ),
     "knn_lm": KnnLmConfig(k=4),
+    "ace": AceConfig(questions=1, retries=0, playbook_tokens=160, reply_tokens=384, field_chars=12),
+    "ace_online_sampled_with_documents": AceConfig(
+        mode="online",
+        questions=1,
+        playbook_tokens=160,
+        reply_tokens=384,
+        field_chars=12,
+        temperature=0.5,
+        document_tokens=200,
+    ),
+    "jitrl": JitrlConfig(gaps=6, choices=3),
+    "jitrl_shuffled": JitrlConfig(gaps=4, rewards="shuffled"),
+    "doc2lora": Doc2LoraConfig(),
     "joint_text_lora": JointConfig(TextLoraConfig(adapter=SMALL)),
     "oracle_dual_mlp": OracleConfig(DualMlpConfig()),
 }
@@ -86,8 +113,14 @@ def case(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture
-def config(case: tuple[str, str]) -> MethodConfig:
-    return CONFIGS[case[0]]
+def config(case: tuple[str, str], toy_model_folder: Path, tmp_path: Path) -> MethodConfig:
+    found = CONFIGS[case[0]]
+    if isinstance(found, Doc2LoraConfig):
+        path = tmp_path / "hypernetwork.safetensors"
+        return replace(
+            found, hypernetwork=str(toy_hypernetwork(path, fresh_model(toy_model_folder)))
+        )
+    return found
 
 
 @pytest.fixture
