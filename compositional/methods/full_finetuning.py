@@ -55,7 +55,7 @@ class FullFinetuningConfig:
 class FullFinetuning:
     """The method; see `FullFinetuningConfig`."""
 
-    traits = Traits()
+    traits = Traits(reads_whole=False)
 
     def __init__(self, config: FullFinetuningConfig, model: LanguageModel) -> None:
         self.config = config
@@ -78,6 +78,11 @@ class FullFinetuning:
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
         return answer_alone(self.model, examples, run)
+
+    def describe(self) -> dict[str, object]:
+        """Return how much trains: everything."""
+        named = self.weights.named_parameters()
+        return {"trained parameters": sum(parameter.numel() for parameter in named.values())}
 
     def state_dict(self) -> State:
         """Return all weights, where they have changed."""

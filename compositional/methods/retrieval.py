@@ -1,7 +1,7 @@
 """Retrievers over texts: BM25 (rank-bm25), TF-IDF (scikit-learn), dense (sentence-transformers)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -82,6 +82,33 @@ class TfidfRetriever:
         return _best(scores.toarray()[:, 0], k)
 
 
+def sentence_embedder(model: str = "") -> Callable[[Sequence[str]], np.ndarray]:
+    """Return a function from texts to unit vectors, of shape (num_texts, d).
+
+    Args:
+        model: Hub id or folder; empty for all-MiniLM-L6-v2 from a package, without a network.
+
+    Raises:
+        ModelError: If the model cannot be had.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    name = model or str(minilm_folder())
+    try:
+        with quiet_transformers():
+            encoder = SentenceTransformer(name, device="cpu")
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the dense retriever's model {name!r} is no folder and cannot be had from the "
+            "Hub: give a folder, or leave dense_model empty for all-MiniLM-L6-v2"
+        ) from error
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+    return embed
+
+
 class DenseRetriever:
     """Cosine similarity of sentence embeddings.
 
@@ -94,27 +121,12 @@ class DenseRetriever:
     """
 
     def __init__(self, texts: Sequence[str], model: str = "") -> None:
-        from sentence_transformers import SentenceTransformer
-
-        name = model or str(minilm_folder())
-        try:
-            with quiet_transformers():
-                self._encoder = SentenceTransformer(name, device="cpu")
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"the dense retriever's model {name!r} is no folder and cannot be had from the "
-                "Hub: give a folder, or leave dense_model empty for all-MiniLM-L6-v2"
-            ) from error
-        self._matrix = self._encoder.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
-        )
+        self._embed = sentence_embedder(model)
+        self._matrix = self._embed(texts)
 
     def top(self, query: str, k: int) -> list[int]:
         """Return the places of the k best texts."""
-        vector = self._encoder.encode([query], normalize_embeddings=True, show_progress_bar=False)[
-            0
-        ]
-        return _best(self._matrix @ vector, k)
+        return _best(self._matrix @ self._embed([query])[0], k)
 
 
 def _best(scores: np.ndarray, k: int) -> list[int]:

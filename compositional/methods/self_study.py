@@ -6,8 +6,9 @@ that learns, too.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from compositional.generation.generate import generate
 from compositional.methods.questions import question_text
@@ -21,6 +22,27 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z0-9])")
 ASK = "Text: {sentence}\n\nWrite one question that this text answers. Write the question only."
 ANSWER = "Text: {sentence}\n\nAnswer in a few words: {question}"
 REPHRASE = "Write this in other words: {sentence}"
+
+
+Say = Callable[[Sequence[str]], list[str]]
+"""Answers prompts, a line each; empty where a model says nothing."""
+
+
+@dataclass(frozen=True)
+class StudyQuestion:
+    """A question that a model asked itself.
+
+    Attributes:
+        text: The question.
+        answer: What the model answered with the sentence before it.
+        sentence: What it is about.
+        document: Name of the document that the sentence stands in.
+    """
+
+    text: str
+    answer: str
+    sentence: str
+    document: str
 
 
 def sentences_of(text: str) -> list[str]:
@@ -41,24 +63,46 @@ def study(
             evenly spread.
         run: Decoding settings; what was written is counted as input tokens.
     """
-    chosen = [
-        sentence
-        for document in documents
-        for sentence in _spread(sentences_of(document.text), most)
-    ]
-    questions = _say(model, [ASK.format(sentence=sentence) for sentence in chosen], run)
-    asked = [(s, q) for s, q in zip(chosen, questions, strict=True) if q]
-    answers = _say(model, [ANSWER.format(sentence=s, question=q) for s, q in asked], run)
-    paraphrases = _say(model, [REPHRASE.format(sentence=sentence) for sentence in chosen], run)
-    rows = [
-        _row(model, question_text(question), answer)
-        for (_, question), answer in zip(asked, answers, strict=True)
-        if answer
-    ]
+    say = partial(say_alone, model, run)
+    asked = study_questions(documents, most, say)
+    chosen = [sentence for _, sentence in _chosen(documents, most)]
+    paraphrases = say([REPHRASE.format(sentence=sentence) for sentence in chosen])
+    rows = [_row(model, question_text(question.text), question.answer) for question in asked]
     return rows + [
         TokenSequence((ids[0],), (*ids[1:], model.chat.end_id))
         for text in paraphrases
         if len(ids := model.chat.text_ids(text)) > 1
+    ]
+
+
+def study_questions(documents: Sequence[Document], most: int, say: Say) -> list[StudyQuestion]:
+    """Return the questions with answers that a model makes of documents.
+
+    Args:
+        documents: The texts.
+        most: Sentences of a document that are asked about, at the most, evenly spread. One without
+            a question or an answer is left out.
+        say: The model.
+    """
+    chosen = _chosen(documents, most)
+    questions = say([ASK.format(sentence=sentence) for _, sentence in chosen])
+    asked = [
+        (*pair, question) for pair, question in zip(chosen, questions, strict=True) if question
+    ]
+    answers = say([ANSWER.format(sentence=s, question=q) for _, s, q in asked])
+    return [
+        StudyQuestion(question, answer, sentence, name)
+        for (name, sentence, question), answer in zip(asked, answers, strict=True)
+        if answer
+    ]
+
+
+def _chosen(documents: Sequence[Document], most: int) -> list[tuple[str, str]]:
+    """Return the sentences that are asked about, each behind its document's name."""
+    return [
+        (document.name, sentence)
+        for document in documents
+        for sentence in _spread(sentences_of(document.text), most)
     ]
 
 
@@ -68,14 +112,19 @@ def _spread(sentences: Sequence[str], most: int) -> list[str]:
     return [sentences[place * len(sentences) // count] for place in range(count)]
 
 
-def _say(model: LanguageModel, prompts: Sequence[str], run: RunContext) -> list[str]:
-    """Return the first line that the model answers to each prompt."""
+def say_alone(model: LanguageModel, run: RunContext, prompts: Sequence[str]) -> list[str]:
+    """Return the first line that a model answers to each prompt, greedily."""
     limit = replace(run.evaluation, max_new_tokens=MAX_NEW_TOKENS)
     ids = [model.chat.prompt_ids(prompt) for prompt in prompts]
     answers = generate(model, ids, replace(run, evaluation=limit), "self-study")
     run.budget.input_tokens += sum(map(len, ids)) + sum(len(answer.ids) for answer in answers)
-    texts = [model.text(list(answer.ids)).strip() for answer in answers]
-    return [text.splitlines()[0].strip() if text else "" for text in texts]
+    return [first_line(model.text(list(answer.ids))) for answer in answers]
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text, less the blanks around both; empty where there is none."""
+    bare = text.strip()
+    return bare.splitlines()[0].strip() if bare else ""
 
 
 def _row(model: LanguageModel, asked: str, answer: str) -> TokenSequence:

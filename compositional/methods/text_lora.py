@@ -58,7 +58,7 @@ class TextLoraConfig:
 class TextLora:
     """The method; see `TextLoraConfig`."""
 
-    traits = Traits()
+    traits = Traits(reads_whole=False)
 
     def __init__(self, config: TextLoraConfig, model: LanguageModel) -> None:
         self.config = config
@@ -83,6 +83,15 @@ class TextLora:
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer from the question alone."""
         return answer_alone(self.model, examples, run)
+
+    def describe(self) -> dict[str, object]:
+        """Return the adapter's shape and how much of it trains."""
+        adapter = self.config.adapter
+        return {
+            "adapter": f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+            "adapted layers": ", ".join(adapter.target_modules),
+            "trained parameters": sum(p.numel() for p in self.lora.named_parameters().values()),
+        }
 
     def state_dict(self) -> State:
         """Return the adapter."""

@@ -1,7 +1,8 @@
 """Retrieval of passages: overlapping chunks of all documents taught, the best before the question.
 
 A prompt budget never cuts the question: passages are added, best first, while they fit whole. The
-nearest one stands next to the question.
+nearest one stands next to the question. Optionally the words of these passages are made likelier;
+see `passage_bias`.
 """
 
 import re
@@ -9,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compositional.errors import ConfigError, check_at_least
+from compositional.generation.token_bias import TokenBias
 from compositional.methods.base import Traits
+from compositional.methods.passage_bias import idf_weights, passage_bias, passage_tokens
 from compositional.methods.questions import (
     answer_prompts,
     check_prompts_fit,
@@ -35,6 +38,9 @@ class TextRagConfig:
         overlap_words: Words that a passage shares with the one before it.
         prompt_tokens: Tokens that a prompt may have; passages that do not fit are left out whole.
         dense_model: Hub id or folder of the dense retriever; empty for all-MiniLM-L6-v2.
+        bias: What is added, in nats at the most, to the logit of a token of the passages in the
+            prompt that the answer does not hold yet: all of it where one passage has the token,
+            nothing where all have it; 0 for none.
     """
 
     retriever: str = "bm25"
@@ -43,12 +49,14 @@ class TextRagConfig:
     overlap_words: int = 20
     prompt_tokens: int = 1024
     dense_model: str = ""
+    bias: float = 0.0
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "TextRag":
         """Build the method; every question must fit the budget with the shortest passage."""
         check_retriever(self.retriever)
         for name in ("k", "chunk_words", "prompt_tokens"):
             check_at_least(name, getattr(self, name), 1)
+        check_at_least("bias", self.bias, 0)
         if not 0 <= self.overlap_words < self.chunk_words:
             raise ConfigError(
                 f"overlap_words is {self.overlap_words}; it must be from 0 to below chunk_words "
@@ -61,7 +69,7 @@ class TextRagConfig:
 class TextRag:
     """The method; see `TextRagConfig`."""
 
-    traits = Traits()
+    traits = Traits(reads_whole=False)
 
     def __init__(self, config: TextRagConfig, model: LanguageModel) -> None:
         self.config = config
@@ -73,15 +81,23 @@ class TextRag:
         self.documents += documents_of(round_)
         run.budget.buffer_bytes = sum(len(d.text.encode()) for d in self.documents)
 
-    def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
-        """Return the prompts, each with the passages found for its question, the best one last."""
-        passages = [
+    def passages(self) -> list[str]:
+        """Return the passages of all documents taught so far, in order."""
+        return [
             passage
             for document in self.documents
             for passage in chunks(document.text, self.config.chunk_words, self.config.overlap_words)
         ]
+
+    def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
+        """Return the prompts, each with the passages found for its question, the best one last."""
+        return [prompt for prompt, _ in self._asked(examples)]
+
+    def _asked(self, examples: Sequence[Example]) -> list[tuple[list[int], list[str]]]:
+        """Return each prompt with the passages that stand in it."""
+        passages = self.passages()
         if not passages:
-            return [prompt_ids(self.model, example) for example in examples]
+            return [(prompt_ids(self.model, example), []) for example in examples]
         retriever = build_retriever(self.config.retriever, passages, self.config.dense_model)
         return [
             self._prompt(
@@ -90,7 +106,7 @@ class TextRag:
             for example in examples
         ]
 
-    def _prompt(self, example: Example, found: Sequence[str]) -> list[int]:
+    def _prompt(self, example: Example, found: Sequence[str]) -> tuple[list[int], list[str]]:
         """Return a prompt with as many of the passages found, best first, as the budget holds."""
         limit = min(self.config.prompt_tokens, self.model.window_tokens - self.model.answer_tokens)
         prompt = prompt_ids(self.model, example)
@@ -100,15 +116,35 @@ class TextRag:
             if len(longer) <= limit:
                 taken.insert(0, passage)
                 prompt = longer
-        return prompt
+        return prompt, taken
+
+    def biases(self, taken: Sequence[Sequence[str]]) -> list[TokenBias | None]:
+        """Return the bias of each prompt.
+
+        Args:
+            taken: The passages in each prompt.
+        """
+        passages = self.passages()
+        tokens = [passage_tokens(self.model, passage) for passage in passages]
+        weights = idf_weights(tokens)
+        by_text = dict(zip(passages, tokens, strict=True))
+        strength = self.config.bias
+        return [passage_bias(strength, [by_text[p] for p in each], weights) for each in taken]
 
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer with the passages found."""
-        return answer_prompts(self.model, examples, self.prompts(examples), run)
+        asked = self._asked(examples)
+        biases = self.biases([taken for _, taken in asked]) if self.config.bias else None
+        prompts = [prompt for prompt, _ in asked]
+        return answer_prompts(self.model, examples, prompts, run, biases)
 
     def forget(self, name: str) -> None:
         """Take a document out exactly."""
         self.documents = [document for document in self.documents if document.name != name]
+
+    def describe(self) -> dict[str, object]:
+        """Return how many passages are kept, and what finds them."""
+        return {"passages": len(self.passages()), "retriever": self.config.retriever}
 
     def state_dict(self) -> State:
         """Return the documents."""
