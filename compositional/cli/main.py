@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from compositional.errors import CompositionalError, ConfigError, did_you_mean
 from compositional.launched import MAX_REQUEUES, launched_processes
@@ -11,13 +11,43 @@ from compositional.preemption import PreemptedError, noting_early
 
 INTERRUPTED = 130
 SHARED_VERB = "run"
+BY_RESUME = "--resume goes on from here"
+BY_ITSELF = "the same command goes on from here"
+AFTER_INTERRUPT = {
+    "run": BY_RESUME,
+    "grid": BY_ITSELF,
+    "compare-documents": BY_ITSELF,
+    "learn": "documents that were said to be learned are kept",
+    "forget": "the memory is as it was",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    is_task = arguments[:1] == ["grid"] and _has(arguments, "--task")
+    with noting(arguments) if arguments[:1] == [SHARED_VERB] or is_task else nullcontext():
+        return _main(arguments)
+
+
+def noting(argv: Sequence[str] | None) -> AbstractContextManager[None]:
+    """Note signals from now on for a run, which heeds them once it is under way; not for a plan.
+
+    Args:
+        argv: The arguments; None for those of the process.
+    """
+    is_plan = _has(sys.argv[1:] if argv is None else argv, "--dry_run")
+    return nullcontext() if is_plan else noting_early()
+
+
+def _has(arguments: Sequence[str], flag: str) -> bool:
+    return any(word.partition("=")[0] == flag for word in arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    """Run a verb and return the exit code, signals noted."""
     from compositional.cli import verbs
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage(verbs.VERBS))
         return 0
@@ -25,10 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs.VERBS:
         print(f"error: unknown verb {verb!r}; {did_you_mean(verb, verbs.VERBS)}", file=sys.stderr)
         return 2
-    # These heed a signal once they are under way; until then it is noted.
-    heeds = verb == SHARED_VERB or (verb == "grid" and "--task" in rest)
-    with noting_early() if heeds and "--dry_run" not in rest else nullcontext():
-        return guarded(lambda: _run_verb(verb, rest))
+    return guarded(lambda: _run_verb(verb, rest), AFTER_INTERRUPT.get(verb, ""))
 
 
 def _run_verb(verb: str, arguments: Sequence[str]) -> int | None:
@@ -43,15 +70,21 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int | None:
     return verbs.VERBS[verb](arguments)
 
 
-def guarded(command: Callable[[], int | None]) -> int:
-    """Run a command; show what is the user's to mend as one line, without a traceback."""
+def guarded(command: Callable[[], int | None], after_interrupt: str = BY_RESUME) -> int:
+    """Run a command; show what is the user's to mend as one line, without a traceback.
+
+    Args:
+        command: Returns its exit code, None for 0.
+        after_interrupt: What a user is told who interrupts it; may be empty.
+    """
     try:
         return command() or 0
     except CompositionalError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: --resume goes on from here", file=sys.stderr)
+        told = f": {after_interrupt}" if after_interrupt else ""
+        print(f"interrupted{told}", file=sys.stderr)
         return INTERRUPTED
     except PreemptedError as stopped:
         print(f"{stopped}: what was computed is saved, --resume goes on", file=sys.stderr)

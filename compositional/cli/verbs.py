@@ -4,8 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from compositional.cli import document_verbs
+from compositional.cli import document_verbs, export_verbs
+from compositional.cli.compare_verb import compare_documents
+from compositional.cli.hypernetwork_verb import train_hypernetwork
+from compositional.cli.meta_train_verb import meta_train
 from compositional.cli.parser import Parser, spell_switches
+from compositional.cli.validate_verb import validate
 from compositional.errors import check_at_least
 
 
@@ -205,6 +209,39 @@ def scale(argv: Sequence[str]) -> int:
     return 0
 
 
+def slot_retention(argv: Sequence[str]) -> int:
+    """Measure what sparse memory keeps, by how its slots are selected."""
+    from compositional.benchmarks.slot_retention import RetentionPlan, measure_retention
+    from compositional.methods.sparse_memory import SparseMemoryConfig
+    from compositional.models.model_config import ModelConfig
+
+    plan, method = RetentionPlan(), SparseMemoryConfig()
+    description = slot_retention.__doc__
+    parser = Parser(
+        prog="compositional slot-retention", allow_abbrev=False, description=description
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=plan.seeds)
+    parser.add_argument("--documents", type=int, default=plan.num_documents, help="a sequence")
+    parser.add_argument("--facts", type=int, default=plan.num_facts, help="of a document")
+    parser.add_argument("--loss_share", type=float, default=plan.loss_share, help="learned at it")
+    parser.add_argument("--num_slots", type=int, default=method.num_slots, help="of a document")
+    parser.add_argument("--background_batches", type=int, default=method.background_batches)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--model", default="smollm2", help="as in --model.name")
+    output = Path("docs/results/slot_retention.md")
+    parser.add_argument("--output", type=Path, default=output)
+    known = parser.parse_args(argv)
+    config = SparseMemoryConfig(
+        num_slots=known.num_slots, background_batches=known.background_batches
+    )
+    plan = RetentionPlan(
+        tuple(known.seeds), known.documents, known.facts, known.loss_share, config=config
+    )
+    model = ModelConfig(name=known.model, device=known.device)
+    print(measure_retention(plan, model, known.output))
+    return 0
+
+
 VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "run": run,
     "grid": grid,
@@ -214,11 +251,17 @@ VERBS: dict[str, Callable[[Sequence[str]], int | None]] = {
     "publish": publish,
     "speed": speed,
     "scale": scale,
+    "slot-retention": slot_retention,
     "learn": document_verbs.learn,
     "ask": document_verbs.ask,
+    "feedback": document_verbs.feedback,
     "forget": document_verbs.forget,
     "history": document_verbs.history,
     "info": document_verbs.info,
-    "compare-documents": document_verbs.compare_documents,
-    "meta-train": document_verbs.meta_train,
+    "playbook": export_verbs.playbook,
+    "compare-documents": compare_documents,
+    "meta-train": meta_train,
+    "train-hypernetwork": train_hypernetwork,
+    "export-adapter": export_verbs.export_adapter,
+    "validate": validate,
 }
