@@ -15,10 +15,12 @@ from typing import Any
 import yaml
 
 from compositional.config import OutputConfig
-from compositional.errors import check_at_least, check_choice
+from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.files import write_text
 from compositional.grids.command import GridCommand, run_grid
 from compositional.streams import Streams
+
+DOC2LORA = "doc2lora"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Comparison:
         experiment: Folder of the results; None for one named by the source.
         results_dir: Folder of all experiments' results.
         seed: Of the run and of its data.
+        hypernetwork: File for doc2lora, which is compared only where one is given.
     """
 
     source: str
@@ -42,6 +45,7 @@ class Comparison:
     experiment: str | None = None
     results_dir: Path = OutputConfig.results_dir
     seed: int = 42
+    hypernetwork: str = ""
 
     @property
     def name(self) -> str:
@@ -61,7 +65,7 @@ def grid_of(comparison: Comparison) -> dict[str, Any]:
     """Return the grid of a comparison as a grid file holds it.
 
     Raises:
-        ConfigError: If a method is unknown, or a number too small.
+        ConfigError: If a method is unknown, a number too small, or doc2lora has no hypernetwork.
     """
     check_at_least("orders", comparison.orders, 1)
     experiment = presets()
@@ -69,6 +73,14 @@ def grid_of(comparison: Comparison) -> dict[str, Any]:
     for name in comparison.methods:
         check_choice("method", name, known)
     chosen = {n: s for n, s in known.items() if not comparison.methods or n in comparison.methods}
+    if DOC2LORA in comparison.methods and not comparison.hypernetwork:
+        raise ConfigError(f"{DOC2LORA} needs --hypernetwork, the file of one for this model")
+    if comparison.hypernetwork and DOC2LORA in chosen:
+        chosen[DOC2LORA] = {
+            "method": {**known[DOC2LORA]["method"], "hypernetwork": comparison.hypernetwork}
+        }
+    elif not comparison.hypernetwork:
+        chosen.pop(DOC2LORA, None)
     return {
         **experiment,
         "experiment": comparison.name,

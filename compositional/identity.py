@@ -44,10 +44,16 @@ def is_finished_run_of(files: RunFiles, config: RunConfig) -> bool:
     Data and a local model are compared by their content: names may be alike.
 
     Raises:
-        CompositionalError: If the data or the model cannot be had.
+        CompositionalError: If the data or the model cannot be had, or it is finished without all
+            of its cells.
     """
     if files.status() != FINISHED or list(_differences(_written(files), config)):
         return False
+    if missing := files.missing_cells():
+        raise ResultsError(
+            f"{files.folder} is finished, but {len(missing)} of its cells are gone, such as "
+            f"scores/{missing[0]}: put them back, or remove the folder to run it again"
+        )
     identity = files.result()["identity"]
     if identity["data"] != prepare_benchmark(config).manifest_sha256:
         return False

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf")
+FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf", ".safetensors")
 
 
 def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     plain["model"]["name"] = _file_name(plain["model"]["name"])
     while "of" in method:
         method = method["of"]
-    for key in {"dense_model", "initial"} & set(method):
+    for key in {"dense_model", "initial", "hypernetwork"} & set(method):
         method[key] = _file_name(method[key])
     return plain
 

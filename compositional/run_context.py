@@ -33,6 +33,8 @@ class Budget:
         input_tokens: Tokens of the rows seen, prompt and target.
         target_tokens: Tokens that carried a loss.
         buffer_bytes: Bytes of past examples or vectors kept for later rounds, at the most.
+        replies: Replies that a chat back end gave while something was learned.
+        skipped_replies: Steps of learning left out since a back end's replies could not be used.
     """
 
     trained_parameters: int = 0
@@ -42,6 +44,8 @@ class Budget:
     input_tokens: int = 0
     target_tokens: int = 0
     buffer_bytes: int = 0
+    replies: int = 0
+    skipped_replies: int = 0
 
     def counters(self) -> dict[str, int]:
         """Return all counters by name."""

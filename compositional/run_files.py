@@ -79,6 +79,16 @@ class RunFiles:
         cells = [read_cell(path) for path in sorted((self.folder / "scores").glob("row*.json"))]
         return sorted(cells, key=lambda cell: cell.row)
 
+    def missing_cells(self) -> list[str]:
+        """Return the names of the cells' files that a finished result counts and that are gone."""
+        counted = {
+            f"row{row}_{column}.json"
+            for matrix in self.result().get("matrices", {}).values()
+            for column, rows in matrix.items()
+            for row in rows
+        }
+        return sorted(counted - {path.name for path in (self.folder / "scores").glob("row*.json")})
+
     def probed(self, name: str) -> dict[str, float]:
         """Return the mean of what a probe measured, by row."""
         paths = sorted((self.folder / name).glob("row*.json"))

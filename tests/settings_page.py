@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compositional.config import SECTIONS
+from compositional.hypernetworks.data import HypernetworkData
+from compositional.hypernetworks.settings import HypernetworkTraining
 from compositional.methods.registry import METHODS
 from tests.flags_page import meanings, shown
 
@@ -21,6 +23,13 @@ METHOD = """
 ## method
 
 `method.name` says which; its other settings are those of that method and no others.
+"""
+
+HYPERNETWORK = """
+## train-hypernetwork
+
+Flags of `compositional train-hypernetwork FILE`, which takes the settings of `model` and `training`
+as well.
 """
 
 
@@ -50,6 +59,8 @@ def page() -> str:
     parts += [f"\n## {name}\n\n{table(kind, f'{name}.')}\n" for name, kind in SECTIONS.items()]
     parts.append(METHOD)
     parts += [f"\n### {name}\n\n{_method(kind)}\n" for name, kind in METHODS.items()]
+    parts.append(HYPERNETWORK)
+    parts += [f"\n{table(kind, '--')}\n" for kind in (HypernetworkData, HypernetworkTraining)]
     return "".join(parts)
 
 

@@ -95,10 +95,20 @@ def test_scores_are_computed_again_from_the_files(make) -> None:
                 assert values[place] == scores.get(name)
 
 
-@pytest.mark.parametrize("method", ["dual_mlp", "sparse_memory", "text_lora"])
+@pytest.mark.parametrize(
+    "method",
+    ["dual_mlp", "sparse_memory", "sparse_memory_product_keys", "text_lora", "ace", "jitrl"],
+)
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make, method: str) -> None:
-    small = {"num_slots": 16, "slots_per_token": 4, "background_batches": 3}
-    chosen = {"name": method, **(small if method == "sparse_memory" else {})}
+    few = {"num_slots": 16, "slots_per_token": 4, "background_batches": 3}
+    keys = {"slots": "product_keys", "product_keys": {"sub_keys": 8, "key_width": 8}}
+    small: dict[str, dict[str, Any]] = {
+        "sparse_memory": few,
+        "sparse_memory_product_keys": {"name": "sparse_memory", **few, **keys},
+        "ace": {"questions": 1, "playbook_tokens": 160, "field_chars": 12, "retries": 0},
+        "jitrl": {"gaps": 8},
+    }
+    chosen = {"name": method, **small.get(method, {})}
     whole = run(make(chosen, "whole"), progress=False).folder
     with interrupt_at("learned documents2-2"):
         run(make(chosen), progress=False)
@@ -113,6 +123,14 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make, method: str) -> N
         for folder in (whole, resumed)
     ]
     assert files[0] == files[1]
+
+
+def test_what_ace_left_out_stands_in_the_result(make) -> None:
+    """A reflection takes more tokens than it may have here, an answer does not."""
+    small = {"questions": 1, "playbook_tokens": 160, "field_chars": 4, "reply_tokens": 100}
+    folder = run(make({"name": "ace", **small, "held_out": 0.0}), progress=False).folder
+    budget = read_json(folder / "result.json")["budget"]
+    assert budget["replies"] > 2 * budget["skipped_replies"] > 0
 
 
 def test_an_experiment_has_a_report(tmp_path, toy_model_folder, capsys) -> None:
@@ -163,6 +181,17 @@ def test_every_method_of_documents_has_a_file_and_a_place_in_the_comparison() ->
     named = {settings["method"]["name"] for settings in presets()["runs"].values()}
     assert named <= set(METHODS)
     assert {path.stem for path in SHIPPED} - {"trials"} == named
+
+
+def test_doc2lora_is_compared_where_a_hypernetwork_is_given() -> None:
+    assert "doc2lora" not in grid_of(Comparison("synthetic"))["runs"]
+    runs = grid_of(Comparison("synthetic", hypernetwork="h.safetensors"))["runs"]
+    assert runs["doc2lora"]["method"] == {"name": "doc2lora", "hypernetwork": "h.safetensors"}
+    assert set(runs) == set(presets()["runs"])
+    only = Comparison("synthetic", ("zero_shot",), hypernetwork="h.safetensors")
+    assert list(grid_of(only)["runs"]) == ["zero_shot"]
+    with pytest.raises(ConfigError, match="doc2lora needs --hypernetwork"):
+        grid_of(Comparison("synthetic", ("doc2lora",)))
 
 
 def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder, capsys) -> None:
