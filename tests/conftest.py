@@ -14,6 +14,7 @@ import transformers
 from compositional.logs import LOGGER
 from compositional.models.loading import LoadedModel, load_model
 from compositional.models.model_config import ModelConfig
+from tests.memories_toy import TEXTS
 from tests.toy import toy_model
 
 transformers.utils.logging.disable_progress_bar()
@@ -57,3 +58,12 @@ def ollama_url(llama_url: str) -> Iterator[str]:
 
     with ollama_shim(llama_url) as server:
         yield server.url
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two documents."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path

@@ -1,29 +1,18 @@
 """Documents learned, asked about and forgotten from the shell."""
 
-from pathlib import Path
-
 import pytest
 
 from compositional.cli.main import main
 from compositional.document_memory import open_memory
 from compositional.memory_file import FILE, read_kept, write_kept
 from compositional.states import load_state
-from tests.memories_toy import MEMORY, TEXTS, learn
+from tests.memories_toy import MEMORY, learn
 from tests.toy import toy_model
 
 FEW_SLOTS = (
     "--method.slots_per_token", "4", "--method.background_batches", "3",
     "--method.num_slots", "16", "--method.product_keys.sub_keys", "8",
 )  # fmt: skip
-
-
-@pytest.fixture
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two documents."""
-    monkeypatch.chdir(tmp_path)
-    for name, text in TEXTS.items():
-        (tmp_path / name).write_text(text)
-    return tmp_path
 
 
 def test_learns_asks_and_lists_between_commands(at_home, toy_model_folder, capsys) -> None:

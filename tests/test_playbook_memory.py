@@ -24,14 +24,6 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name, text in TEXTS.items():
-        (tmp_path / name).write_text(text)
-    return tmp_path
-
-
 def learn(folder: Path, *words: str, **backend: Any) -> int:
     settings = {**SMALL, **{f"backend.{name}": value for name, value in backend.items()}}
     flags = [word for n, v in settings.items() for word in (f"--method.{n}", str(v))]

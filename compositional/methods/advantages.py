@@ -14,21 +14,6 @@ from scipy.special import softmax
 Vector = NDArray[np.float64]
 
 
-def discounted_returns(rewards: Sequence[float], discount: float) -> list[float]:
-    """Return what followed each turn of an episode: G_t = sum over u >= t of discount^(u-t) r_u.
-
-    Args:
-        rewards: Of each turn, in order.
-        discount: Gamma, 0 to 1.
-    """
-    returns: list[float] = []
-    following = 0.0
-    for reward in reversed(rewards):
-        following = reward + discount * following
-        returns.append(following)
-    return returns[::-1]
-
-
 def advantages(
     returns: Mapping[str, Sequence[float]], actions: Sequence[str], bonus: float | None = None
 ) -> Vector:

@@ -11,13 +11,10 @@ from functools import lru_cache
 
 from compositional.documents.normalising import normalise
 from compositional.files import canonical_json
-from compositional.methods.advantages import discounted_returns
 
 LETTERS = 4
 Place = tuple[str, str]
 """A source, and a state in it."""
-Turn = tuple[str, str, float]
-"""A state, the action taken there, the reward."""
 Returns = dict[str, dict[str, dict[str, list[float]]]]
 """Returns by source, state and action."""
 
@@ -74,12 +71,6 @@ class Experiences:
         """Remember what an action returned."""
         actions = self.by_source.setdefault(source, {}).setdefault(state, {})
         actions.setdefault(action, []).append(value)
-
-    def add_episode(self, source: str, turns: Sequence[Turn], discount: float) -> None:
-        """Remember an episode: every turn with the discounted rewards from there on."""
-        returns = discounted_returns([reward for _, _, reward in turns], discount)
-        for (state, action, _), value in zip(turns, returns, strict=True):
-            self.add(source, state, action, value)
 
     def take(self, others: "Experiences") -> None:
         """Take over the sources of another memory, each in place of one of that name."""

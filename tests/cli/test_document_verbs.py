@@ -21,15 +21,6 @@ from tests.runs_toy import error_line
 LONG = "word " * 600  # 3,000 tokens of one byte; the toy's window is 2,048
 
 
-@pytest.fixture
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two documents."""
-    monkeypatch.chdir(tmp_path)
-    for name, text in TEXTS.items():
-        (tmp_path / name).write_text(text)
-    return tmp_path
-
-
 def learned() -> list[str]:
     return [document.name for document in read_kept(MEMORY).documents]
 

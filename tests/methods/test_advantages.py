@@ -9,18 +9,9 @@ from scipy.special import logsumexp, softmax
 
 from compositional.methods.advantages import (
     advantages,
-    discounted_returns,
     improved_logits,
     improved_policy,
 )
-
-
-def test_returns_of_several_turns_are_discounted() -> None:
-    assert discounted_returns([1.0, 0.0, 2.0], 0.5) == [1.5, 1.0, 2.0]
-    assert discounted_returns([0.0, 0.0, 1.0], 0.9) == pytest.approx([0.81, 0.9, 1.0])
-    assert discounted_returns([1.0, 2.0], 0.0) == [1.0, 2.0]
-    assert discounted_returns([1.0, 2.0], 1.0) == [3.0, 2.0]
-    assert discounted_returns([], 0.5) == []
 
 
 def test_an_advantage_is_a_mean_less_the_mean_of_all() -> None:

@@ -47,15 +47,6 @@ def test_returns_are_put_together_over_states() -> None:
     assert filled().returns(places) == {"Kor": [1.0, 0.5], "Ann": [-1.0]}
 
 
-def test_an_episode_is_remembered_with_what_followed() -> None:
-    experiences = Experiences()
-    turns = [("hall", "left", 0.0), ("hall", "right", 0.0), ("cellar", "dig", 1.0)]
-    experiences.add_episode("e", turns, 0.5)
-    assert experiences.by_source == {
-        "e": {"hall": {"left": [0.25], "right": [0.5]}, "cellar": {"dig": [1.0]}}
-    }
-
-
 def test_a_source_is_taken_out_exactly() -> None:
     experiences, expected = filled(), Experiences()
     expected.add("b", "who bakes bread", "Kor", 0.5)

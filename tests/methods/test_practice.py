@@ -1,4 +1,4 @@
-"""Learning from rewards: on a bandit, in a maze, and on the gaps of a document."""
+"""Learning from rewards: on a bandit, and on the gaps of a document."""
 
 from collections.abc import Callable
 
@@ -77,36 +77,6 @@ def test_feedback_that_means_nothing_gains_nothing(
     without = np.mean([bandit(seed, None)[0].sum() for seed in SEEDS])
     assert control > 0.8 * without
     assert gained < 0.3 * control
-
-
-ROOMS = ("entrance hall", "dark kitchen", "stone cellar")
-
-
-def walk(experiences: Experiences, rng: np.random.Generator) -> list[tuple[str, str, float]]:
-    """Walk from the first room to behind the last, where the only reward is; ten turns at most."""
-    turns, room, ways = [], 0, ["back", "on"]
-    while room < len(ROOMS) and len(turns) < 10:
-        returns = experiences.returns(experiences.near(ROOMS[room], 1, 1.0))
-        policy = improved_policy(np.zeros(2), advantages(returns, ways, bonus=1.0), 0.05)
-        way = int(rng.choice(2, p=policy))
-        after = room + 1 if way else max(0, room - 1)
-        turns.append((ROOMS[room], ways[way], float(after == len(ROOMS))))
-        room = after
-    return turns
-
-
-def test_discounted_returns_lead_through_a_maze() -> None:
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        experiences = Experiences()
-        lengths = []
-        for _ in range(60):
-            turns = walk(experiences, rng)
-            experiences.add_episode("maze", turns, 0.8)
-            lengths.append(len(turns))
-        aimless = [len(walk(Experiences(), rng)) for _ in range(60)]
-        assert np.mean(lengths[-20:]) < 4.5
-        assert np.mean(aimless) > 6.5
 
 
 def exercises(seed: int) -> list[Exercise]:
