@@ -19,6 +19,7 @@ from compositional.generation.padded import decode_padded
 from compositional.generation.shared_prefix import shared_prefix
 from compositional.generation.uncached import greedy
 from compositional.methods.icl import IclConfig
+from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.settings import EvaluationConfig
 
@@ -36,6 +37,7 @@ TAUGHT_STEPS = 60
 # Fewer would show little of the slots' refill: most of them would be the last to end.
 NUM_ANSWERS = 80
 NUM_CONTINUOUS = 32
+ICL_SETTINGS = EvaluationConfig(batch_size=8, max_new_tokens=32)
 GENERATE = "generate, padded batches in file order"
 CONTINUOUS = "generate_batch, transformers' continuous batching"
 
@@ -117,12 +119,8 @@ def icl(bench: Bench) -> list[Line]:
     The other way answers one prompt at a time: without padding its attention needs no mask, so that
     it is faster than in batches of such long prompts.
     """
-    benchmark = bench.round("sgd", "1-50:1", 100, 8)
     model = bench.fresh_model()
-    method = IclConfig(tool_format="full").build(model, benchmark)
-    method.toolbox.take(benchmark.rounds[0])
-    prompts = [method.prompt(example) for example in benchmark.rounds[0].test]
-    settings = EvaluationConfig(batch_size=8, max_new_tokens=32)
+    prompts, settings = icl_prompts(bench, model), ICL_SETTINGS
     plain, alone = bench.plain_model(), replace(settings, batch_size=1)
 
     def one_at_a_time(chosen: Prompts) -> list[Answer]:
@@ -134,6 +132,14 @@ def icl(bench: Bench) -> list[Line]:
     what = f"ICL, sgd, 50 tools, {len(prompts)} queries behind {num_shared} shared tokens"
     against = "generate, each prompt whole, one at a time"
     return [_decoding_line(bench, what, against, found, 8.0, prompts, 8, num_shared)]
+
+
+def icl_prompts(bench: Bench, model: LanguageModel) -> Prompts:
+    """Return eight queries, each behind the same 50 tools of sgd."""
+    benchmark = bench.round("sgd", "1-50:1", 100, 8)
+    method = IclConfig(tool_format="full").build(model, benchmark)
+    method.toolbox.take(benchmark.rounds[0])
+    return [method.prompt(example) for example in benchmark.rounds[0].test]
 
 
 def forced(bench: Bench) -> list[Line]:
@@ -157,7 +163,7 @@ def forced(bench: Bench) -> list[Line]:
             for prompt, expected in zip(chosen, rows, strict=False)
         ]
 
-    repeats = min(3, bench.config.repeats)
+    repeats = bench.config.repeats
     found = compare(model, plain, prompts, settings, repeats, rows, one_at_a_time, num_warm=1)
     what, against = "ground-truth tools, hwu64", "uncached, one at a time"
     return [_decoding_line(bench, what, against, found, 10.0, prompts, 8)]

@@ -102,7 +102,7 @@ def runs_by_rounds(bench: Bench) -> Curve:
                 bench.path("hwu64"),
                 num_rounds,
                 2,
-                model={"name": bench.config.model.name},
+                model={"name": bench.config.model.name, "device": bench.device.type},
                 data={"samples_per_tool": 4, "train_size": 8, "test_size": 4},
                 evaluation={"max_new_tokens": 48},
             )

@@ -63,6 +63,8 @@ def describe(device: torch.device) -> str:
     facts = describe_environment(device)
     packages = ", ".join(f"{name} {facts['packages'][name]}" for name in ("torch", "transformers"))
     commit = str(facts["git"]["commit"] or "no commit")[:10]
+    if facts["git"]["clean"] is False:
+        commit += " with changes"
     return (
         f"{facts['processor']}, {facts['threads']} threads, device {facts['device']}; "
         f"Python {facts['python']}, {packages}; commit {commit}; {facts['started']}"

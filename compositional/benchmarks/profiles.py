@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from torch.profiler import ProfilerActivity, profile
 
 from compositional.benchmarks.bench import Bench
+from compositional.benchmarks.comparisons import ICL_SETTINGS, icl_prompts
 from compositional.benchmarks.decoding import teach
 from compositional.benchmarks.training import OwnTraining
 from compositional.benchmarks.work import SEED, Work, rows_for_memory_tokens, rows_of_text
 from compositional.generation.generate import generate
+from compositional.generation.shared_prefix import shared_prefix
 from compositional.models.loading import LoadedModel, load_model
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig
@@ -40,7 +42,7 @@ class Profile:
 
 
 def profiles(bench: Bench) -> list[Profile]:
-    """Profile one training step of memory rows and of LoRA, and a pass of answers."""
+    """Profile one training step of memory rows and of LoRA, and passes of answers."""
     benchmark = bench.round("hwu64", "1-5:1", 48, 16)
     loaded = load_model(bench.config.model)
     rows = _one_step(loaded, rows_for_memory_tokens(loaded, "hwu64", benchmark))
@@ -51,12 +53,19 @@ def profiles(bench: Bench) -> list[Profile]:
     teach(model, text.sequences)
     prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
     run = RunContext(Streams(SEED), evaluation=EvaluationConfig(batch_size=16, max_new_tokens=64))
+    untaught = bench.fresh_model()
+    long = icl_prompts(bench, untaught)
+    run_of_icl = RunContext(Streams(SEED), evaluation=ICL_SETTINGS)
     return [
         _profile(f"one training step of memory rows, batch {BATCH_SIZE}", lambda: rows.go(1)),
         _profile(f"one training step of LoRA, batch {BATCH_SIZE}", lambda: lora.go(1)),
         _profile(
             f"answering {len(prompts)} queries in 16 slots",
             lambda: generate(model, prompts, run, "profile"),
+        ),
+        _profile(
+            f"ICL: answering {len(long)} queries behind {len(shared_prefix(long))} shared tokens",
+            lambda: generate(untaught, long, run_of_icl, "profile"),
         ),
     ]
 

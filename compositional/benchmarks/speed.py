@@ -11,6 +11,7 @@ from compositional.benchmarks.bench import Bench, Line, SpeedConfig
 from compositional.benchmarks.comparisons import COMPARISONS
 from compositional.benchmarks.growth import CURVES, Curve
 from compositional.benchmarks.machine import describe
+from compositional.benchmarks.peer_settings import TRAINERS
 from compositional.benchmarks.peers import PACKAGES
 from compositional.benchmarks.profiles import profiles
 from compositional.benchmarks.speed_page import write_page
@@ -20,7 +21,8 @@ from compositional.files import check_file, write_json
 PROFILES = "profiles"
 TABLES = (*COMPARISONS, *CURVES, PROFILES)
 # The data sets of a table; those not named need HWU64.
-DATA = {"memory_rows": ("hwu64", "sgd"), "lora": ("hwu64", "sgd"), "icl": ("sgd",)}
+BOTH = ("hwu64", "sgd")
+DATA = {"memory_rows": BOTH, "lora": BOTH, "icl": ("sgd",), PROFILES: BOTH}
 
 
 def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TABLES) -> Path:
@@ -59,7 +61,8 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 
 def _table(bench: Bench, name: str) -> dict[str, Any]:
     """Run a table and return its figures."""
-    facts = {"machine": describe(bench.device), "peers": list(PACKAGES)}
+    peers = list(PACKAGES) if name in TRAINERS else []
+    facts = {"machine": describe(bench.device), "peers": peers}
     if name in CURVES:
         return facts | {"curve": _curve(CURVES[name](bench))}
     if name == PROFILES:

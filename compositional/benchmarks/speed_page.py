@@ -124,7 +124,9 @@ def _plot(path: Path, curve: dict[str, Any], seconds: dict[int, float]) -> None:
 
 def _facts(table: dict[str, Any]) -> str:
     """Return machine, versions and limits in one line."""
-    facts = [table["machine"], f"peers: {', '.join(table['peers'])}"]
+    facts = [table["machine"]]
+    if table["peers"]:
+        facts.append(f"peers, in an environment of their own: {', '.join(table['peers'])}")
     if "limits" in table:
         limits = table["limits"]
         facts.append(

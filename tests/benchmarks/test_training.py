@@ -55,7 +55,8 @@ def test_settings_are_those_that_the_page_prints(toy_model_folder: Path) -> None
     for name, value in asked[0]["settings"].items():
         assert f"{name}={value!r}" in shown
     assert "packing=False, completion_only_loss=True" in shown_settings("lora")
-    assert shown_settings("evaluation") == ""
+    assert "512 tokens a pass" in shown_settings("evaluation")
+    assert shown_settings("steps_by_rows") == ""
 
 
 def test_a_process_that_fails_is_one_line(process: Peers) -> None:
