@@ -12,8 +12,10 @@ from compositional.benchmarks.speed import measure_speed
 from compositional.benchmarks.timing import Timing
 from compositional.cli.main import main
 from compositional.errors import ConfigError, DataError
+from compositional.files import read_json, write_json
 from compositional.models.model_config import ModelConfig
-from tests.tasks.toy_rows import source_file
+from tests.tasks.toy_rows import record, source_file
+from tests.toy import toy_model
 
 
 @pytest.fixture
@@ -78,9 +80,19 @@ def test_steps_are_timed_with_more_and_more_rows(config, tmp_path) -> None:
 
 
 def test_profiles_name_the_largest_costs(config, tmp_path) -> None:
+    rows = [record(f"Ask {n} for {i}", f"tool_{n}", {"number": i}) for n in range(50) for i in "12"]
+    (tmp_path / "sgd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = toy_model(tmp_path / "long")
+    settings = read_json(model / "config.json") | {"max_position_embeddings": 1 << 15}
+    write_json(model / "config.json", settings)
+    config = replace(
+        config,
+        sgd=tmp_path / "sgd.jsonl",
+        model=ModelConfig(name=str(model), device="cpu"),
+    )
     page = measure_speed(config, tmp_path / "out", ["profiles"]).read_text()
     kept = json.loads((tmp_path / "out" / "profiles.json").read_text())["profiles"]
-    assert len(kept) == 3
+    assert len(kept) == 4
     for profile in kept:
         shares = list(profile["shares"].values())
         assert shares == sorted(shares, reverse=True)
