@@ -20,6 +20,14 @@ from tests.runs_toy import error_line
 
 LONG = "word " * 600  # 3,000 tokens of one byte; the toy's window is 2,048
 
+# What a shell starts in the background ignores interrupts by hand, and so do its children.
+HEEDING_INTERRUPTS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from compositional.cli.main import main
+raise SystemExit(main())
+"""
+
 
 def learned() -> list[str]:
     return [document.name for document in read_kept(MEMORY).documents]
@@ -188,15 +196,15 @@ def test_an_interrupted_lesson_keeps_what_was_learned_before(at_home, toy_model_
     (at_home / "b.txt").write_text("Kor bakes bread in Temba. " * 40)
     words = ["a.txt", "b.txt", *on(toy_model_folder), "--documents.epochs", "100"]
     flags = ["--method.slice_tokens", "16"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "compositional", "learn", *words, *flags],
+    with subprocess.Popen(
+        [sys.executable, "-c", HEEDING_INTERRUPTS, "learn", *words, *flags],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=_environment(),
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("learned a.txt")
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("learned a.txt")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
     assert process.returncode == INTERRUPTED, said
     told = "interrupted: documents that were said to be learned are kept"
     assert said.splitlines()[-1] == told
