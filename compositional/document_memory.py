@@ -25,6 +25,7 @@ from compositional.memory_file import (
 from compositional.methods.base import Method, tasks_of
 from compositional.methods.registry import METHODS, REFERENCES
 from compositional.models.language_model import LanguageModel
+from compositional.models.model_label import model_label
 from compositional.preparing import load_for
 from compositional.run_context import Progress, RunContext
 from compositional.streams import Streams
@@ -218,6 +219,7 @@ class Memory:
             self.method.state_dict(),
             tuple(self.documents),
             tuple(self.history),
+            self.model.name,
         )
         write_kept(self.folder, kept)
 
@@ -266,8 +268,10 @@ def open_memory(folder: Path, overrides: Sequence[str] = ()) -> Memory:
     memory = open_new(folder, resolve(kept.settings, overrides))
     if memory.model.sha256 != kept.model_sha256:
         raise ResultsError(
-            f"{folder / FILE} was learned by another model than {memory.config.model.name} as it "
-            f"is now (weights {kept.model_sha256[:12]}, now {memory.model.sha256[:12]})"
+            f"{folder / FILE} was learned by another model: "
+            f"{model_label(kept.model_name, kept.model_sha256)}, and this is "
+            f"{model_label(memory.model.name, memory.model.sha256)}; put that model back where it "
+            "was, or learn into another --memory"
         )
     memory.method.load_state_dict(kept.state)
     memory.documents, memory.history = list(kept.documents), list(kept.history)

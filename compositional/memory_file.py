@@ -59,6 +59,7 @@ class Kept:
         state: What the method learned.
         documents: In the order learned.
         history: A line a document, and a line for each feedback.
+        model_name: What the model was called; empty in files that do not say.
     """
 
     settings: dict[str, Any]
@@ -66,6 +67,7 @@ class Kept:
     state: State
     documents: tuple[Document, ...]
     history: tuple[Learned, ...]
+    model_name: str = ""
 
 
 def is_kept(folder: Path) -> bool:
@@ -119,6 +121,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
     """
     metadata = {
         "version": VERSION,
+        "model": kept.model_name,
         "model_sha256": kept.model_sha256,
         "settings": kept.settings,
         "method": kept.state.metadata,
@@ -154,6 +157,7 @@ def read_kept(folder: Path) -> Kept:
         State(found.tensors, kept["method"]),
         tuple(Document(name, text) for name, text in kept["documents"]),
         tuple(Learned(**line) for line in kept["history"]),
+        kept.get("model", ""),
     )
 
 

@@ -1,5 +1,7 @@
 """Documents learned, asked about and forgotten from the shell."""
 
+from dataclasses import replace
+
 import pytest
 
 from compositional.cli.main import main
@@ -128,7 +130,14 @@ def test_a_memory_of_another_model_is_refused_by_name(at_home, toy_model_folder,
     kept.settings["model"]["name"] = str(other)
     write_kept(MEMORY, kept)
     assert main(["ask", "Who?"]) != 0
-    assert f"was learned by another model than {other} as it is now" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    learned_by = f"another model: {toy_model_folder} (weights {kept.model_sha256[:12]})"
+    assert f"was learned by {learned_by}, and this is {other} (weights " in said
+    write_kept(MEMORY, replace(kept, model_name=""))
+    assert main(["ask", "Who?"]) != 0
+    assert f"another model: unnamed model (weights {kept.model_sha256[:12]})" in (
+        capsys.readouterr().err
+    )
 
 
 SURE = ("--method.kl_weight", "0.001")

@@ -11,6 +11,7 @@ from compositional.memory_file import (
     FILE,
     Kept,
     Learned,
+    _digest,
     check_names,
     documents_named,
     read_kept,
@@ -26,6 +27,7 @@ KEPT = Kept(
     (Document("a", "A text, ü."), Document("b", "Another.")),
     (Learned("a", 4, 2, 3.5, 0.25, 1.125, "2026-11-22T08:00:00+00:00"),
      Learned("b", 2, 0, None, None, 0.5, "2026-11-22T08:00:01+00:00")),
+    "smollm2",
 )  # fmt: skip
 
 
@@ -34,8 +36,17 @@ def test_it_comes_back(tmp_path: Path) -> None:
     found = read_kept(tmp_path / "m")
     assert found.state.tensors["keys.a"].equal(KEPT.state.tensors["keys.a"])
     assert found.state.metadata == KEPT.state.metadata
-    for name in ("settings", "model_sha256", "documents", "history"):
+    for name in ("settings", "model_sha256", "documents", "history", "model_name"):
         assert getattr(found, name) == getattr(KEPT, name)
+
+
+def test_a_file_that_does_not_name_its_model_is_read(tmp_path: Path) -> None:
+    write_kept(tmp_path, KEPT)
+    found = load_state(tmp_path / FILE)
+    metadata = {k: v for k, v in found.metadata.items() if k not in ("model", "sha256")}
+    metadata["sha256"] = _digest(State(found.tensors, metadata))
+    save_state(tmp_path / FILE, State(found.tensors, metadata))
+    assert read_kept(tmp_path).model_name == ""
 
 
 def test_keys_that_are_numbers_come_back_as_texts(tmp_path: Path) -> None:

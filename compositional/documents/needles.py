@@ -5,20 +5,22 @@ hash says, as a name does, and each part has wordings of its own.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from compositional.documents.names import SPLITS, Names, split_of
-from compositional.documents.synthetic import synthetic_documents
+from compositional.documents.synthetic import endless_documents
 from compositional.documents.types import Question, QuestionedDocument
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.streams import Streams
 from compositional.tasks.types import Document
 
-FACTS_OF_A_HAYSTACK = 64
+FACTS_OF_A_DOCUMENT = 64
+SENTENCE, NUMBER = "sentence", "number"
+FORMS = (SENTENCE, NUMBER)
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,20 @@ class Needles:
         named: Whether each number is the code of an invented company, so that several needles can
             be told apart, or "the" code.
         wordings: Statements that are used, the first ones of a part; 0 for all.
+        form: What is right to answer: `sentence`, the number in a sentence, or `number`, alone.
     """
 
     digits: int = 4
     named: bool = False
     wordings: int = 0
+    form: str = NUMBER
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be."""
+        """Refuse what cannot be."""
         if not 1 <= self.digits <= 5:
             raise ConfigError(f"digits is {self.digits}; it must be from 1 to 5")
         check_at_least("wordings", self.wordings, 0)
+        check_choice("form", self.form, FORMS)
 
 
 def needles(
@@ -76,24 +81,44 @@ def needles(
     for number, value in enumerate(drawn, start=1):
         parts = {"value": _number(value, kind.digits), "name": names.company()}
         statement = statements[int(rng.integers(len(statements)))].format(**parts)
-        question = texts["questions"][int(rng.integers(len(texts["questions"])))].format(**parts)
+        asked = int(rng.integers(len(texts["questions"])))
+        said = texts["answers"][asked].format(**parts)
+        answers = (said, parts["value"]) if kind.form == SENTENCE else (parts["value"],)
         name = f"needle-{split}-{seed}-{number}"
-        asked = Question(f"{name}-question", question, (parts["value"],))
-        found.append(QuestionedDocument(Document(name, statement), (asked,)))
+        question = Question(f"{name}-question", texts["questions"][asked].format(**parts), answers)
+        found.append(QuestionedDocument(Document(name, statement), (question,)))
     return found
 
 
+def place_at(depth: float, num_sentences: int) -> int:
+    """Return how many of a haystack's other sentences stand before the needle.
+
+    Args:
+        depth: 0 before them all, 1 behind them all, between for so large a share of them.
+        num_sentences: The other sentences.
+
+    Raises:
+        ConfigError: If there are too few for the needle to stand at this depth and no other.
+    """
+    place = round(depth * num_sentences)
+    if num_sentences == 0 or (0 < depth < 1 and place in (0, num_sentences)):
+        raise ConfigError(
+            f"a haystack of {num_sentences} sentences has no place at depth {depth:g}: ask for a "
+            "longer one"
+        )
+    return place
+
+
 def in_haystack(
-    needle: QuestionedDocument, filler: Sequence[str], depth: float
+    needle: QuestionedDocument, filler: Sequence[str], place: int
 ) -> QuestionedDocument:
     """Return a needle among other sentences.
 
     Args:
         needle: A document of one sentence.
         filler: The other sentences.
-        depth: Where it stands: 0 before them, 1 behind them, between for so large a share of them.
+        place: How many of them stand before it.
     """
-    place = round(depth * len(filler))
     sentences = [*filler[:place], needle.document.text, *filler[place:]]
     return QuestionedDocument(Document(needle.document.name, " ".join(sentences)), needle.questions)
 
@@ -109,15 +134,26 @@ def filler_sentences(
         split: `train` or `test`: whose names and wordings.
         count: Returns the tokens of a sentence.
     """
-    (document,) = synthetic_documents(1, FACTS_OF_A_HAYSTACK, seed, split)
     taken: list[str] = []
     left = num_tokens
-    for sentence in document.document.text.split(". "):
-        left -= count(f"{sentence.rstrip('.')}. ")
+    for sentence in invented_sentences(seed, split):
+        left -= count(f"{sentence} ")
         if left < 0:
             break
-        taken.append(f"{sentence.rstrip('.')}.")
+        taken.append(sentence)
     return taken
+
+
+def invented_sentences(seed: int, split: str) -> Iterator[str]:
+    """Yield sentences of invented facts without end.
+
+    Args:
+        seed: Of the facts.
+        split: `train` or `test`: whose names and wordings.
+    """
+    for each in endless_documents(FACTS_OF_A_DOCUMENT, seed, split):
+        for sentence in each.document.text.split(". "):
+            yield f"{sentence.rstrip('.')}."
 
 
 def _number(value: int, digits: int) -> str:

@@ -2,14 +2,16 @@
 
 A document states facts on people, companies and towns, each in one sentence of a few templates.
 Questions are direct (worded like the statements), paraphrased, reversed (the other side is asked
-for), in two hops, or unanswerable. Training and test share no name and no template.
+for), in two hops, or unanswerable. Training and test share no name and no template; what is no name
+(goods, trades, dishes, collections, years) comes from one list for both.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -73,14 +75,18 @@ def synthetic_documents(
         ConfigError: If a number is too small, or the split is unknown.
     """
     check_at_least("num_documents", num_documents, 1)
+    return list(islice(endless_documents(num_facts, seed, split), num_documents))
+
+
+def endless_documents(num_facts: int, seed: int, split: str = TEST) -> Iterator[QuestionedDocument]:
+    """Yield the documents of `synthetic_documents` one after another, without end."""
     check_at_least("num_facts", num_facts, 4)
     check_choice("split", split, SPLITS)
     rng = Streams(seed).generator("synthetic documents", split, num_facts)
     names = Names(split, rng)
-    return [
-        _document(f"{split}-{num_facts}-{seed}-{number}", num_facts, split, names, rng)
-        for number in range(1, num_documents + 1)
-    ]
+    for number in count(1):
+        name = f"{split}-{num_facts}-{seed}-{number}"
+        yield _document(name, num_facts, split, names, rng)
 
 
 def _document(

@@ -1,19 +1,20 @@
 """The documents that a hypernetwork is trained and evaluated on, and their questions as tokens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compositional.documents.asking import asked_questions
 from compositional.documents.config import SYNTHETIC
 from compositional.documents.names import TEST, TRAIN
-from compositional.documents.needles import Needles, filler_sentences, in_haystack, needles
+from compositional.documents.needles import FORMS, SENTENCE, Needles, needles
 from compositional.documents.reading import read_documents
 from compositional.documents.synthetic import synthetic_documents
 from compositional.documents.task_families import described_tasks
 from compositional.documents.types import QuestionedDocument
-from compositional.errors import ConfigError, DataError, check_at_least
+from compositional.errors import ConfigError, DataError, check_at_least, check_choice
 from compositional.generation.generate import generate
+from compositional.hypernetworks.haystacks import among_other_facts, haystacks
 from compositional.methods.questions import question_text
 from compositional.models.hypernetwork_file import TEXT
 from compositional.models.language_model import LanguageModel
@@ -29,8 +30,6 @@ from compositional.training.distillation_set import (
 NEEDLES, TASKS = "needles", "tasks"
 TRAINING, HELD_OUT, OTHER_WORDINGS = "training", "held_out", "other_wordings"
 UNKNOWN = "unknown"
-DEPTHS = (0.0, 0.5, 1.0)
-LENGTHS = (0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class HypernetworkData:
         digits: Digits of a needle.
         named: Whether needles are the codes of invented companies.
         wordings: Wordings of needles that are trained on; 0 for all.
+        answer_form: What is right to answer of a needle: `sentence`, the number in a sentence, as a
+            chat model words it, or `number`, the number alone.
         filler_tokens: A needle to train on stands among up to so many tokens of other facts.
         num_facts: Facts of a synthetic document.
         questions: Questions of a context, at the most; inputs of a task.
-        haystack_tokens: The longest haystack that needles are looked for in; a quarter and half of
-            it are tried as well. 0 for none.
+        haystack_tokens: The longest haystacks that needles are looked for in hold so many tokens of
+            other facts, or a sentence less; a quarter and half of it are tried as well. 0 for none.
         haystack_needles: Needles of each length and depth.
         seed: Of all that is drawn.
     """
@@ -61,6 +62,7 @@ class HypernetworkData:
     digits: int = 4
     named: bool = False
     wordings: int = 0
+    answer_form: str = SENTENCE
     filler_tokens: int = 0
     num_facts: int = 8
     questions: int = 4
@@ -69,7 +71,8 @@ class HypernetworkData:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be."""
+        """Refuse values that cannot be."""
+        check_choice("answer_form", self.answer_form, FORMS)
         for name in ("contexts", "held_out"):
             check_at_least(name, getattr(self, name), 2)
         for name in ("questions", "haystack_needles"):
@@ -85,7 +88,7 @@ class HypernetworkData:
     @property
     def needles(self) -> Needles:
         """What needles are like."""
-        return Needles(self.digits, self.named, self.wordings)
+        return Needles(self.digits, self.named, self.wordings, self.answer_form)
 
 
 Documents = Sequence[QuestionedDocument]
@@ -102,10 +105,10 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
     if data.source == NEEDLES:
         kind = data.needles
         return {
-            TRAINING: _filled(needles(kind, count, seed, TRAIN), data, model),
+            TRAINING: _trained_on(data, model),
             HELD_OUT: needles(kind, held_out, seed, TEST, TRAIN),
             OTHER_WORDINGS: needles(kind, held_out, seed, TEST),
-            **_haystacks(data, model),
+            **_looked_for(data, model),
         }
     if data.source == TASKS:
         return {
@@ -129,40 +132,20 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
     return {TRAINING: drawn[held_out : held_out + count], HELD_OUT: drawn[:held_out]}
 
 
-def _filled(documents: Documents, data: HypernetworkData, model: LanguageModel) -> Documents:
-    """Return needles, each among other facts of a length and at a depth of its own."""
+def _trained_on(data: HypernetworkData, model: LanguageModel) -> Documents:
+    """Return needles to train on, alone or among other facts."""
+    found = needles(data.needles, data.contexts, data.seed, TRAIN)
     if not data.filler_tokens:
-        return documents
-    rng = Streams(data.seed).generator("filler")
-    found = []
-    for number, document in enumerate(documents):
-        most = int(rng.integers(data.filler_tokens + 1))
-        filler = filler_sentences(most, number, TRAIN, _counter(model))
-        found.append(in_haystack(document, filler, float(rng.random())))
-    return found
-
-
-def _haystacks(data: HypernetworkData, model: LanguageModel) -> dict[str, Documents]:
-    """Return needles that were not trained on in haystacks, by length and depth."""
-    found: dict[str, Documents] = {}
-    if not data.haystack_tokens:
         return found
-    kind, count = data.needles, data.haystack_needles
-    for share in LENGTHS:
-        length = round(share * data.haystack_tokens)
-        for depth in DEPTHS:
-            own = needles(kind, count, data.seed + 1, TEST, TRAIN)
-            fillers = [filler_sentences(length, n, TEST, _counter(model)) for n in range(count)]
-            found[haystack_name(length, depth)] = [
-                in_haystack(needle, filler, depth)
-                for needle, filler in zip(own, fillers, strict=True)
-            ]
-    return found
+    return among_other_facts(found, data.filler_tokens, data.seed, _counter(model))
 
 
-def haystack_name(length: int, depth: float) -> str:
-    """Return what a haystack is called."""
-    return f"haystack of {length} tokens, depth {depth:g}"
+def _looked_for(data: HypernetworkData, model: LanguageModel) -> Mapping[str, Documents]:
+    """Return needles in haystacks, where there are to be any."""
+    if not data.haystack_tokens:
+        return {}
+    count, longest = data.haystack_needles, data.haystack_tokens
+    return haystacks(data.needles, count, longest, data.seed + 1, _counter(model))
 
 
 def _counter(model: LanguageModel) -> Callable[[str], int]:

@@ -25,6 +25,7 @@ from compositional.methods.questions import (
 )
 from compositional.models.blocks import check_share_of_blocks, num_last_blocks
 from compositional.models.language_model import LanguageModel
+from compositional.models.model_label import model_label
 from compositional.models.second_mlp import SecondMlps
 from compositional.run_context import RunContext
 from compositional.states import State, load_state, save_state
@@ -167,7 +168,8 @@ class DualMlp:
 
 def save_initial(path: Path, second: SecondMlps, model: LanguageModel, how: dict[str, Any]) -> None:
     """Write what second MLPs hold as an initialisation, with its model and how it was learned."""
-    save_state(path, State(second.state_dict(), {"model_sha256": model.sha256, "how": how}))
+    metadata = {"model": model.name, "model_sha256": model.sha256, "how": how}
+    save_state(path, State(second.state_dict(), metadata))
 
 
 def load_initial(path: Path, second: SecondMlps, model: LanguageModel) -> None:
@@ -178,10 +180,12 @@ def load_initial(path: Path, second: SecondMlps, model: LanguageModel) -> None:
         ModelError: If it is of another model, or of other blocks.
     """
     state = load_state(path)
-    if state.metadata.get("model_sha256") != model.sha256:
-        found = str(state.metadata.get("model_sha256"))[:12]
+    kept = state.metadata
+    if kept.get("model_sha256") != model.sha256:
         raise ModelError(
-            f"{path} was learned for another model (weights {found}, now {model.sha256[:12]})"
+            f"{path} was learned for another model: "
+            f"{model_label(kept.get('model'), kept.get('model_sha256'))}, and this is "
+            f"{model_label(model.name, model.sha256)}; set method.initial to one of this model"
         )
     if set(state.tensors) != set(second.initial):
         raise ModelError(f"{path} is of other blocks: set share_of_blocks as it was learned with")

@@ -9,6 +9,7 @@ from compositional.files import sha256_file
 from compositional.models.hypernetwork import Hypernetwork, HypernetworkShape
 from compositional.models.language_model import LanguageModel
 from compositional.models.last_blocks import LastBlocks
+from compositional.models.model_label import model_label
 from compositional.states import State, load_state, save_state
 
 VERSION = 1
@@ -43,9 +44,10 @@ def save_hypernetwork(
     chunk_tokens: int,
     how: dict[str, Any],
 ) -> None:
-    """Write a hypernetwork with its model's digest and how it was trained."""
+    """Write a hypernetwork with its model's name and digest, and how it was trained."""
     metadata = {
         "version": VERSION,
+        "model": model.name,
         "model_sha256": model.sha256,
         "shape": asdict(network.shape),
         "mode": mode,
@@ -72,8 +74,9 @@ def load_hypernetwork(path: Path, model: LanguageModel) -> TrainedHypernetwork:
         raise ResultsError(f"{path} has version {kept['version']}; this program reads {VERSION}")
     if kept["model_sha256"] != model.sha256:
         raise ModelError(
-            f"{path} was trained for another model (weights {str(kept['model_sha256'])[:12]}, now "
-            f"{model.sha256[:12]})"
+            f"{path} was trained for another model: "
+            f"{model_label(kept.get('model'), kept['model_sha256'])}, and this is "
+            f"{model_label(model.name, model.sha256)}; name a file that is of this one"
         )
     network = Hypernetwork(HypernetworkShape(**kept["shape"]))
     read, written = LastBlocks(model.backbone, network.shape.num_blocks).widths

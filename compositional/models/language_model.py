@@ -41,6 +41,7 @@ class LanguageModel:
         self.backbone = loaded.model
         self.tokenizer = loaded.tokenizer
         self.chat = ChatTemplate(loaded.tokenizer, system_message)
+        self.name = loaded.name
         self.sha256 = loaded.sha256
         self.window_tokens = min(loaded.window_tokens or UNLIMITED, max_length or UNLIMITED)
         self.device = loaded.device

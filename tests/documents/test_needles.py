@@ -1,11 +1,18 @@
+from itertools import islice
+
 import pytest
 
 from compositional.documents.names import TEST, TRAIN
 from compositional.documents.needles import (
+    FACTS_OF_A_DOCUMENT,
+    NUMBER,
+    SENTENCE,
     Needles,
     filler_sentences,
     in_haystack,
+    invented_sentences,
     needles,
+    place_at,
 )
 from compositional.errors import ConfigError
 
@@ -57,13 +64,27 @@ def test_wordings_can_be_fewer_or_those_of_the_other_part() -> None:
     assert numbers(Needles(), 20, TEST).isdisjoint(numbers(Needles(), 20, TRAIN))
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("split", [TRAIN, TEST])
+def test_an_answer_in_words_holds_the_number_and_no_other_draw(named: bool, split: str) -> None:
+    alone = needles(Needles(named=named, form=NUMBER), 20, 0, split)
+    in_words = needles(Needles(named=named, form=SENTENCE), 20, 0, split)
+    for one, other in zip(alone, in_words, strict=True):
+        assert one.document == other.document
+        ((number,), (sentence, alias)) = (each.questions[0].answers for each in (one, other))
+        assert one.questions[0].text == other.questions[0].text
+        assert alias == number
+        assert sentence.count(number) == 1
+        assert sentence.endswith(".")
+
+
 def test_a_haystack_holds_the_needle_at_its_depth_and_fits() -> None:
     (needle,) = needles(Needles(), 1, 0, TEST)
     filler = filler_sentences(120, 0, TEST, len)
     assert len(filler) >= 2
     assert sum(len(sentence) + 1 for sentence in filler) <= 120
     for depth, place in ((0.0, 0), (1.0, len(filler))):
-        whole = in_haystack(needle, filler, depth)
+        whole = in_haystack(needle, filler, place_at(depth, len(filler)))
         assert whole.document.text.count(needle.document.text) == 1
         sentences = [*filler[:place], needle.document.text, *filler[place:]]
         assert whole.document.text == " ".join(sentences)
@@ -71,10 +92,42 @@ def test_a_haystack_holds_the_needle_at_its_depth_and_fits() -> None:
     assert filler_sentences(0, 0, TEST, len) == []
 
 
+def test_the_middle_is_neither_the_beginning_nor_the_end() -> None:
+    assert [place_at(0.5, number) for number in (2, 4, 10)] == [1, 2, 5]
+    for number in range(2, 40):
+        assert 0 < place_at(0.5, number) < number
+        assert (place_at(0, number), place_at(1, number)) == (0, number)
+    assert (place_at(0, 1), place_at(1, 1)) == (0, 1)
+
+
+@pytest.mark.parametrize(("depth", "number"), [(0.5, 1), (0.5, 0), (0, 0), (1, 0), (0.1, 4)])
+def test_a_depth_that_so_few_sentences_cannot_have_is_refused(depth: float, number: int) -> None:
+    message = f"a haystack of {number} sentences has no place at depth {depth:g}"
+    with pytest.raises(ConfigError, match=message):
+        place_at(depth, number)
+
+
+@pytest.mark.parametrize("length", [1_000, 4_000, 20_000])
+def test_a_haystack_is_as_long_as_it_is_asked_to_be(length: int) -> None:
+    filler = filler_sentences(length, 1, TEST, lambda text: len(text.split()))
+    assert len(filler) > FACTS_OF_A_DOCUMENT
+    longest = max(len(sentence.split()) for sentence in filler)
+    assert length - longest <= len(" ".join(filler).split()) <= length
+    assert len(set(filler)) == len(filler)
+
+
+def test_a_longer_haystack_begins_as_a_shorter_one_does() -> None:
+    short, long = (filler_sentences(length, 3, TEST, len) for length in (500, 9_000))
+    assert long[: len(short)] == short
+    assert list(islice(invented_sentences(3, TEST), len(long))) == long
+    assert filler_sentences(500, 4, TEST, len) != short
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Needles(digits=6), "digits is 6"),
+        (lambda: Needles(form="word"), "unknown form 'word'"),
         (lambda: needles(Needles(digits=1), 9, 0, TRAIN), "9 needles are wanted"),
         (lambda: needles(Needles(), 3, 0, "dev"), "split 'dev'"),
     ],

@@ -2,11 +2,19 @@
 
 import re
 from collections import Counter
+from itertools import islice
 
 import pytest
 
 from compositional.documents.names import SPLITS, Names, split_of
-from compositional.documents.synthetic import RELATIONS, _templates, synthetic_documents
+from compositional.documents.synthetic import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    RELATIONS,
+    _templates,
+    endless_documents,
+    synthetic_documents,
+)
 from compositional.documents.types import KINDS
 from compositional.errors import ConfigError
 from compositional.streams import Streams
@@ -52,6 +60,7 @@ def test_the_seed_decides() -> None:
     assert synthetic_documents(2, 8, seed=1) == first
     assert synthetic_documents(2, 8, seed=2) != first
     assert synthetic_documents(3, 8, seed=1)[:2] == first
+    assert list(islice(endless_documents(8, seed=1), 2)) == first
 
 
 def test_training_and_test_share_no_name_and_no_template() -> None:
@@ -73,6 +82,24 @@ def test_training_and_test_share_no_name_and_no_template() -> None:
     assert stems["train"] & stems["test"] <= endings
     train, test = (_wordings(split) for split in SPLITS)
     assert not train & test
+
+
+def test_what_both_parts_share_are_values_that_are_no_names() -> None:
+    years = {str(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)}
+    values = years.union(*_templates()["values"].values())
+    answers = {
+        split: [
+            answer
+            for document in synthetic_documents(20, 8, 1, split)
+            for question in document.questions
+            for answer in question.answers
+        ]
+        for split in SPLITS
+    }
+    for own in answers.values():
+        assert sum(answer in values for answer in own) * 24 == len(own) * 10
+    names = {split: set(own) - values for split, own in answers.items()}
+    assert not names["train"] & names["test"]
 
 
 def _wordings(split: str) -> set[str]:

@@ -43,7 +43,8 @@ def test_a_small_one_beats_every_control_on_numbers_it_has_not_seen(
     flags = ["--digits", "3", "--wordings", "1", "--contexts", "300", "--held_out", "40",
              "--num_blocks", "1", "--rank", "4", "--bias_rank", "4", "--width", "32",
              "--depth", "1", "--steps", "400", "--kl", "0", "--ce", "1", "--lr", "7e-3",
-             "--evaluate_every", "200", "--training.batch_size", "8"]  # fmt: skip
+             "--evaluate_every", "200", "--training.batch_size", "8",
+             "--answer_form", "number"]  # fmt: skip
     assert train(toy_model_folder, *flags) == 0
     record = read_json(Path("h.json"))
     scores = record["scores"]["held_out"]
@@ -68,10 +69,11 @@ def test_a_small_one_beats_every_control_on_numbers_it_has_not_seen(
 @pytest.mark.parametrize(
     ("flags", "sets"),
     [
-        (["--haystack_tokens", "120", "--haystack_needles", "2", "--filler_tokens", "60"], 2 + 9),
+        (["--haystack_tokens", "600", "--haystack_needles", "2", "--filler_tokens", "60"], 2 + 9),
         (["--source", "synthetic", "--num_facts", "4", "--questions", "2"], 1),
         (["--source", "tasks", "--mode", "text", "--questions", "2"], 2),
         (["--named", "--distractors", "1", "--chunk_tokens", "9", "--bias_rank", "0"], 2),
+        (["--answer_form", "number", "--ce", "0.5"], 2),
         (["--answers", "teacher", "--evaluation.max_new_tokens", "3", "--l1", "0.1"], 2),
     ],
 )
@@ -173,6 +175,8 @@ def test_one_that_was_stopped_goes_on_and_ends_as_one_that_was_not(
         (["--width", "20", "--heads", "4"], "width is 20 and heads 4"),
         (["--rnak", "2"], "did you mean 'rank'"),
         (["--source", "synthetic", "--haystack_tokens", "9"], "haystack_tokens is 9"),
+        (["--haystack_tokens", "60"], "haystack_tokens is 60: 15 tokens of other facts are 0"),
+        (["--answer_form", "word"], "unknown answer_form 'word'"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_spent(

@@ -100,8 +100,14 @@ def test_a_file_of_another_model_or_kind_is_refused_by_name(
     model = fresh_model(toy_model_folder)
     path = toy_hypernetwork(tmp_path / "h.safetensors", model)
     other = LanguageModel(load_toy(tmp_path / "other", seed=3))
-    with pytest.raises(ModelError, match=r"h\.safetensors was trained for another model"):
+    names = f"{model.name} .*, and this is {other.name} "
+    with pytest.raises(ModelError, match=rf"h\.safetensors was trained for another model: {names}"):
         load_hypernetwork(path, other)
+    kept = load_state(path)
+    del kept.metadata["model"]
+    save_state(tmp_path / "unnamed.safetensors", kept)
+    with pytest.raises(ModelError, match=r"another model: unnamed model \(weights \w{12}\), and"):
+        load_hypernetwork(tmp_path / "unnamed.safetensors", other)
     with pytest.raises(ResultsError, match=r"none\.safetensors: cannot be read"):
         load_hypernetwork(tmp_path / "none.safetensors", model)
     save_state(tmp_path / "x.safetensors", State({}, {"names": []}))

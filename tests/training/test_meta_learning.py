@@ -12,6 +12,7 @@ from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.models.model_config import ModelConfig
 from compositional.models.second_mlp import SecondMlps
+from compositional.states import load_state, save_state
 from compositional.training.meta_learning import meta_learn
 from compositional.training.text_lesson import TextTraining, learn_text
 from tests.documents_toy import toy_documents
@@ -80,8 +81,16 @@ def test_the_command_writes_what_the_method_begins_with(
     method = config.build(model(toy_model_folder), toy_documents(1))
     named = method.second.named_parameters()
     assert any(parameter.abs().sum() > 0 for name, parameter in named.items() if "down" in name)
-    with pytest.raises(ModelError, match="was learned for another model"):
-        config.build(model(toy_model(tmp_path / "other", seed=3)), toy_documents(1))
+    other = toy_model(tmp_path / "other", seed=3)
+    expected = f"was learned for another model: {toy_model_folder} .*, and this is {other} "
+    with pytest.raises(ModelError, match=expected):
+        config.build(model(other), toy_documents(1))
+    kept = load_state(path)
+    del kept.metadata["model"]
+    save_state(tmp_path / "unnamed.safetensors", kept)
+    unnamed = DualMlpConfig(initial=str(tmp_path / "unnamed.safetensors"))
+    with pytest.raises(ModelError, match=r"another model: unnamed model \(weights \w{12}\), and"):
+        unnamed.build(model(other), toy_documents(1))
     fewer = model(toy_model_folder)
     with pytest.raises(ModelError, match="is of other blocks"):
         load_initial(path, SecondMlps(fewer.backbone, 2), fewer)

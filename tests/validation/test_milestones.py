@@ -68,7 +68,7 @@ CONFIGS: dict[str, MethodConfig] = {
 PASSES = 12
 OF_LETTERS = ("ace", "doc2lora")
 """Those that write or read what the tokenizer of single words has no tokens for."""
-DATA = HypernetworkData(contexts=300, held_out=40, digits=3, wordings=1)
+DATA = HypernetworkData(contexts=300, held_out=40, digits=3, wordings=1, answer_form="number")
 TRAINING = HypernetworkTraining(
     num_blocks=1, rank=4, bias_rank=4, width=32, depth=1, steps=400, lr=7e-3, kl=0.0, ce=1.0,
     evaluate_every=0,
