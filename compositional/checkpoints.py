@@ -7,7 +7,7 @@ from pathlib import Path
 from compositional.errors import CompositionalError, ResultsError
 from compositional.methods.base import Method
 from compositional.run_context import RunContext
-from compositional.states import Slot, State, load_state, save_state
+from compositional.states import Slot, State, load_state, save_state, state_bytes
 
 IDENTITY = "identity"
 
@@ -89,8 +89,9 @@ class Checkpoints:
         self.slot.load()
 
     def save(self, position: int, method: Method, run: RunContext) -> None:
-        """Save the method after a lesson; the training's own state is then over."""
+        """Save the method after a lesson and count its bytes; the training's own state is over."""
         state = method.state_dict()
+        run.budget.state_bytes = state_bytes(state)
         metadata = {"method": state.metadata, "budget": run.budget.counters()}
         earlier = self._paths()
         path = self.folder / f"lesson_{position}.safetensors"
@@ -113,9 +114,11 @@ class Checkpoints:
         if not paths:
             return 0
         position, path = paths[-1]
-        state = load_own_state(path, self.slot.identity)
-        run.budget.set_counters(state.metadata["budget"])
-        method.load_state_dict(State(state.tensors, state.metadata["method"]))
+        saved = load_own_state(path, self.slot.identity)
+        state = State(saved.tensors, saved.metadata["method"])
+        run.budget.set_counters(saved.metadata["budget"])
+        run.budget.state_bytes = state_bytes(state)
+        method.load_state_dict(state)
         return position
 
     def finish(self) -> None:

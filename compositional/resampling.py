@@ -41,25 +41,34 @@ class ColumnResamples:
         """Number of groups of examples that share no base query."""
         return int(self.counts.shape[1])
 
-    def means(self, scores: Array) -> Array:
-        """Return the mean score of each resample's examples.
+    def sums(self, scores: Array) -> Array:
+        """Return the sum of the scores of each resample's examples, and how many there are.
 
         Args:
             scores: Scores of the column's examples, shape (num_examples,); NaN where a score
                 does not apply to an example, which then counts nowhere.
 
         Returns:
-            Shape (num_resamples,). NaN where the score applies to no example drawn, and
-            throughout where the column is one group: nothing can then be said about its spread.
+            Shape (num_resamples, 2). NaN throughout where the column is one group: nothing can then
+            be said about its spread.
         """
         applies = ~np.isnan(scores)
         totals = np.bincount(self.groups[applies], scores[applies], minlength=self.num_groups)
         sizes = np.bincount(self.groups[applies], minlength=self.num_groups)
         drawn = self.counts @ np.stack([totals, sizes.astype(float)], axis=1)
-        means = np.full(len(drawn), np.nan)
-        is_defined = (drawn[:, 1] > 0) & (self.num_groups > 1)
-        np.divide(drawn[:, 0], drawn[:, 1], out=means, where=is_defined)
-        return means
+        return drawn if self.num_groups > 1 else np.full(drawn.shape, np.nan)
+
+    def means(self, scores: Array) -> Array:
+        """Return the mean score of each resample's examples.
+
+        Args:
+            scores: As `sums` takes them.
+
+        Returns:
+            Shape (num_resamples,). NaN where the score applies to no example drawn, and
+            throughout where the column is one group.
+        """
+        return _ratios(self.sums(scores))
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,25 @@ class Resamples:
     def cell_means(self, column: str, scores: Array) -> Array:
         """Return a cell's mean in each resample, of shape (num_resamples,)."""
         return self.columns[column].means(scores)
+
+    def pooled_means(self, scores: Mapping[str, Array]) -> Array:
+        """Return the mean over the examples of several columns in each resample.
+
+        Args:
+            scores: Of each column's examples, one column or more; NaN where one does not apply.
+
+        Returns:
+            Shape (num_resamples,); see `ColumnResamples.means`.
+        """
+        sums = [self.columns[column].sums(values) for column, values in scores.items()]
+        return _ratios(np.sum(sums, axis=0))
+
+
+def _ratios(sums: Array) -> Array:
+    """Return sums by their numbers, both in the last axis; NaN where there is no number."""
+    means = np.full(len(sums), np.nan)
+    np.divide(sums[:, 0], sums[:, 1], out=means, where=sums[:, 1] > 0)
+    return means
 
 
 def group_examples(base_ids: Sequence[Sequence[str]]) -> NDArray[np.int64]:

@@ -8,18 +8,20 @@
     training/           the loss of every step, a file a lesson
     drift/              a file a row, where drift is measured
     held_out/           a file a row: loss on plain texts, in rounds of documents
-    timings/            seconds and memory; left out of comparisons
+    timings/            seconds, memory, tokens of answering; left out of comparisons
 
 Everything but `environment.json` and `timings/` is byte for byte the same when a run is killed
 and resumed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from compositional.answering import Answering, is_computed
 from compositional.cells import Cell, cell_json, means, prediction_json, scores_by_name
 from compositional.columns import Column
 from compositional.config import RunConfig
@@ -157,7 +159,7 @@ class RunFolder(RunFiles):
             column: The test set.
             predictions: Of its n examples.
             scores: Of its n examples, by name.
-            seconds: The cell's share of the time that its row took, by tokens generated.
+            seconds: The cell's share of the time that its row took, by tokens computed.
             max_new_tokens: The longest that an answer could be.
         """
         lines = [
@@ -168,7 +170,9 @@ class RunFolder(RunFiles):
         timing = {
             "seconds": seconds,
             "num_examples": len(lines),
+            "num_answered": sum(prediction.answered for prediction in predictions),
             "num_reused": sum(prediction.reused for prediction in predictions),
+            "num_computed": sum(map(is_computed, predictions)),
             "num_tokens": sum(prediction.num_tokens for prediction in predictions),
             "num_cut_off": sum(p.num_tokens >= max_new_tokens for p in predictions),
             "peak_memory_bytes": peak_memory_bytes(),
@@ -178,6 +182,34 @@ class RunFolder(RunFiles):
         cell = canonical_json(cell_json(row, column, by_name)) + "\n"
         write_text(self._path("scores", row, column, ".json"), cell)
         self.tracker.cell(row, column.name, means(by_name))
+
+    def write_answering(
+        self, row: int, predictions: Sequence[Prediction], answering: Answering, seconds: float
+    ) -> float:
+        """Write what it took to answer a row.
+
+        A row that is answered again, since a process was killed before all of its cells stood,
+        finds its answers kept: it took what it took the first time.
+
+        Args:
+            row: Rounds learned.
+            predictions: Of the examples of all its columns.
+            answering: Tokens computed for them.
+            seconds: Time taken.
+
+        Returns:
+            The seconds that the row took.
+        """
+        path = self.folder / "timings" / f"answers_row{row}.json"
+        if not path.exists():
+            timing = {
+                "seconds": seconds,
+                "num_computed": sum(map(is_computed, predictions)),
+                "num_reused": sum(prediction.reused for prediction in predictions),
+                **asdict(answering),
+            }
+            write_json(path, timing)
+        return float(read_json(path)["seconds"])
 
     def write_training(self, lesson: Round, run: RunContext, seconds: float) -> None:
         """Write the losses and the time of a lesson."""

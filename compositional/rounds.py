@@ -6,7 +6,9 @@ same loop starts a run and resumes one.
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 
+from compositional.answering import Answering, shares
 from compositional.cells import means, scores_by_name
 from compositional.checkpoints import Checkpoints
 from compositional.columns import Column, columns_of, due, is_generated
@@ -100,19 +102,18 @@ def score_row(
         for example in column.examples
     ]
     _say_next(run, f"answer {len(asked)} examples after round {row} of {num_rounds}")
+    run.answering = Answering()
     started = time.monotonic()
     predictions = method.answer(asked, run)
-    seconds = time.monotonic() - started
-    num_tokens = sum(p.num_tokens for p in predictions if not p.reused)
-    first = 0
-    for column in columns:
-        own = predictions[first : first + len(column.examples)]
-        first += len(column.examples)
+    taken = time.monotonic() - started
+    seconds = folder.write_answering(row, predictions, run.answering, taken)
+    left = iter(predictions)
+    answers = [list(islice(left, len(column.examples))) for column in columns]
+    for column, own, share in zip(columns, answers, shares(answers), strict=True):
         scores = [
             score_prediction(example, prediction, benchmark, row)
             for example, prediction in zip(column.examples, own, strict=True)
         ]
-        share = sum(p.num_tokens for p in own if not p.reused) / max(1, num_tokens)
         limit = run.evaluation.max_new_tokens
         folder.write_cell(row, column, own, scores, seconds * share, limit)
         headline = measures_of(benchmark.task).headline[0]

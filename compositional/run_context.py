@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from compositional.answering import Answering
 from compositional.generation.answers import AnswerStore
 from compositional.preemption import StopRequest
 from compositional.processes import Processes
@@ -33,6 +34,7 @@ class Budget:
         input_tokens: Tokens of the rows seen, prompt and target.
         target_tokens: Tokens that carried a loss.
         buffer_bytes: Bytes of past examples or vectors kept for later rounds, at the most.
+        state_bytes: Bytes of the state after the last lesson: its tensors, and the rest as JSON.
         replies: Replies that a chat back end gave while something was learned.
         skipped_replies: Steps of learning left out since a back end's replies could not be used.
     """
@@ -44,6 +46,7 @@ class Budget:
     input_tokens: int = 0
     target_tokens: int = 0
     buffer_bytes: int = 0
+    state_bytes: int = 0
     replies: int = 0
     skipped_replies: int = 0
 
@@ -96,6 +99,7 @@ class RunContext:
         evaluation: Settings of generation.
         slot: Where a training saves its state.
         answers: Generated answers by the hash of model and prompts.
+        answering: Tokens computed for the answers of the row under way.
         budget: Counters of what the method cost.
         progress: Progress lines.
         losses: The loss of every step, by training.
@@ -109,6 +113,7 @@ class RunContext:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     slot: Slot = field(default_factory=Slot)
     answers: AnswerStore = field(default_factory=AnswerStore)
+    answering: Answering = field(default_factory=Answering)
     budget: Budget = field(default_factory=Budget)
     progress: Progress = field(default_factory=Progress)
     losses: dict[str, list[float]] = field(default_factory=dict)

@@ -89,10 +89,17 @@ class RunFiles:
         }
         return sorted(counted - {path.name for path in (self.folder / "scores").glob("row*.json")})
 
+    def probe_values(self, name: str) -> dict[int, np.ndarray]:
+        """Return what a probe measured, by row: a value a prompt or a text."""
+        paths = {
+            int(path.stem.removeprefix("row")): path
+            for path in (self.folder / name).glob("row*.json")
+        }
+        return {row: np.array(read_json(paths[row]), dtype=float) for row in sorted(paths)}
+
     def probed(self, name: str) -> dict[str, float]:
         """Return the mean of what a probe measured, by row."""
-        paths = sorted((self.folder / name).glob("row*.json"))
-        return {p.stem.removeprefix("row"): float(np.mean(read_json(p))) for p in paths}
+        return {str(row): float(values.mean()) for row, values in self.probe_values(name).items()}
 
     def timings(self) -> dict[str, dict[str, Any]]:
         """Return the timings by file name."""

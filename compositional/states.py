@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from compositional.errors import ResultsError
-from compositional.files import atomic_path
+from compositional.files import atomic_path, canonical_json
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ def load_state(path: Path) -> State:
         raise ResultsError(f"{path}: cannot be read: {error}") from error
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ResultsError(f"{path}: not a saved state of this program: {error}") from error
+
+
+def state_bytes(state: State) -> int:
+    """Return what a state holds: bytes of its tensors, and of the rest as JSON; 0 for nothing."""
+    num_bytes = sum(tensor.nbytes for tensor in state.tensors.values())
+    if state.metadata:
+        num_bytes += len(canonical_json(state.metadata).encode())
+    return num_bytes
 
 
 def tensors_sha256(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from compositional.checkpoints import Checkpoints
 from compositional.errors import CompositionalError, ResultsError
 from compositional.run_context import RunContext
-from compositional.states import State
+from compositional.states import State, load_state, save_state
 from compositional.streams import Streams
 
 IDENTITY = {"config": "1", "model": "2", "data": "3"}
@@ -47,6 +47,23 @@ def test_the_last_state_is_restored_with_its_counters(tmp_path: Path) -> None:
     fresh, method = context(), Counter()
     assert claimed(tmp_path / "r").restore(method, fresh) == 10
     assert (method.value, fresh.budget.steps) == (10, 70)
+    assert fresh.budget.counters() == run.budget.counters()
+    # One number of 8 bytes, and {"note":"at 10"}.
+    assert fresh.budget.state_bytes == 8 + 16
+
+
+def test_a_state_from_before_its_bytes_were_counted_is_counted_as_it_is_loaded(
+    tmp_path: Path,
+) -> None:
+    checkpoints = claimed(tmp_path / "r")
+    checkpoints.save(1, Counter(7), context())
+    path = tmp_path / "r" / "lesson_1.safetensors"
+    state = load_state(path)
+    del state.metadata["budget"]["state_bytes"]
+    save_state(path, state)
+    run = context()
+    assert claimed(tmp_path / "r").restore(Counter(), run) == 1
+    assert run.budget.state_bytes == 8 + 15
 
 
 @pytest.mark.parametrize("keep_all", [True, False])

@@ -15,6 +15,7 @@ from compositional.methods.registry import METHODS
 from compositional.preparing import prepare_benchmark
 from compositional.runner import run
 from compositional.scores import score_prediction
+from compositional.states import State, load_state, state_bytes
 from compositional.tasks.types import Prediction
 from tests.runner_toy import everything, refused
 from tests.runs_toy import interrupt_at
@@ -125,6 +126,33 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make, method: str) -> N
     assert files[0] == files[1]
 
 
+def test_what_a_run_keeps_and_computes_is_counted_as_if_it_had_not_been_cut_off(make) -> None:
+    whole = run(make("dual_mlp", experiment="whole"), progress=False).folder
+    with interrupt_at("learned documents2-2"):
+        run(make("dual_mlp"), progress=False)
+    resumed = run(make("dual_mlp"), resume=True, progress=False).folder
+    budgets = [read_json(folder / "result.json")["budget"] for folder in (whole, resumed)]
+    assert budgets[0] == budgets[1]
+    counted = []
+    for folder in (whole, resumed):
+        rows = [read_json(folder / "timings" / f"answers_row{row}.json") for row in range(4)]
+        assert all(row.pop("seconds") > 0 for row in rows)
+        counted.append(rows)
+    assert counted[0] == counted[1]
+    # Choices alone before the first round; two documents of a few words of answer at the end.
+    assert counted[0][0]["generated_tokens"] == 0 < counted[0][0]["choice_tokens"]
+    assert counted[0][3]["generated_tokens"] > 0
+
+
+def test_the_bytes_of_a_state_are_those_of_what_is_saved(make, tmp_path) -> None:
+    output = settings(tmp_path, Path("model"))["output"]
+    config = make("dual_mlp", output={**output, "save_checkpoints": True})
+    result = read_json(run(config, progress=False).folder / "result.json")
+    saved = load_state(config.states_folder / "lesson_3.safetensors")
+    own = State(saved.tensors, saved.metadata["method"])
+    assert result["budget"]["state_bytes"] == state_bytes(own) > 0
+
+
 def test_what_ace_left_out_stands_in_the_result(make) -> None:
     """A reflection takes more tokens than it may have here, an answer does not."""
     small = {"questions": 1, "playbook_tokens": 160, "field_chars": 4, "reply_tokens": 100}
@@ -140,7 +168,10 @@ def test_an_experiment_has_a_report(tmp_path, toy_model_folder, capsys) -> None:
     path.write_text(json.dumps(settings(tmp_path, toy_model_folder, runs=runs)))
     assert run_experiment(path, progress=False) == 0
     printed = capsys.readouterr().out
+    assert printed.startswith("### Methods compared\n")
+    assert printed.index("Methods compared, what a document") < printed.index("Matrices\n")
     for text in (
+        "choices, final |",
         "Choice accuracy of each method",
         "Answer F1 of each method",
         "diagonal minus zero-shot",
@@ -152,6 +183,7 @@ def test_an_experiment_has_a_report(tmp_path, toy_model_folder, capsys) -> None:
     page = (tmp_path / "results" / "e" / "report.html").read_text()
     assert "Choice accuracy by kind of question, last row" in page
     assert "Average choice accuracy against seconds" in page
+    assert page.count("Methods compared") == 2
     assert "tool F1" not in page
 
 
@@ -214,6 +246,12 @@ def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder
     runs = sorted(path.parent.name for path in folder.glob("*/result.json"))
     assert runs == [f"{name}_order{o}" for name in ("knn_lm", "zero_shot") for o in ("1-2", "2-1")]
     assert (folder / "report.html").exists()
+    scores, costs = ((folder / name).read_text() for name in ("scores.md", "costs.md"))
+    assert scores.startswith("### Methods compared\n")
+    assert [line.split("|")[1:3] for line in scores.splitlines()[4:6]] == [
+        [" zero_shot ", "      2 "], [" knn_lm    ", "      2 "],
+    ]  # fmt: skip
+    assert "seconds a document" in costs
     assert compare_documents(comparison, 1, flags) == 0  # nothing is left to run
     assert "4 runs, 4 of them finished" in capsys.readouterr().err
 

@@ -62,6 +62,25 @@ def test_means_are_those_of_the_examples_drawn() -> None:
     np.testing.assert_allclose(column.means(scores), expected)
 
 
+def test_pooled_means_are_those_of_the_examples_drawn_in_all_columns() -> None:
+    base_ids = {"x": [("a",), ("b",), ("c",)], "y": [("a",), ("d",), ("d",), ("e",)]}
+    scores = {"x": np.array([1.0, np.nan, 0.5]), "y": np.array([0.0, 0.25, np.nan, np.nan])}
+    resamples = Resamples.draw(base_ids, seed=3, num_resamples=200)
+    expected = []
+    for draw in range(200):
+        drawn = [
+            scores[name][example]
+            for name, column in resamples.columns.items()
+            for group, count in enumerate(column.counts[draw].astype(int))
+            for example in np.flatnonzero(column.groups == group).tolist() * count
+        ]
+        applicable = [score for score in drawn if not np.isnan(score)]
+        expected.append(np.mean(applicable) if applicable else np.nan)
+    np.testing.assert_allclose(resamples.pooled_means(scores), expected)
+    alone = Resamples.draw({**base_ids, "z": [("q",)]}, seed=3, num_resamples=200)
+    assert np.isnan(alone.pooled_means({**scores, "z": np.array([1.0])})).all()
+
+
 def test_independent_examples_spread_as_the_theory_says() -> None:
     scores = np.arange(20) / 20
     means = Resamples.draw({"a": ALONE}, seed=0).cell_means("a", scores)

@@ -182,3 +182,47 @@ def test_rows_that_stand_are_not_answered_again(tmp_path: Path) -> None:
     diary: list[str] = []
     place(tmp_path).run(Diary(diary))
     assert diary == []
+
+
+class Slow(Diary):
+    """A diary that computes no token for most of its answers."""
+
+    def __init__(self, diary: list[str], num_computed: int) -> None:
+        super().__init__(diary)
+        self.num_computed = num_computed
+
+    def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
+        run.answering.add([[1, 2]] * len(examples))
+        found = super().answer(examples, run)
+        return [replace(p, reused=place >= self.num_computed) for place, p in enumerate(found)]
+
+
+@pytest.mark.parametrize("num_computed", [0, 1, 5, 100])
+def test_the_cells_of_a_row_take_what_the_row_takes(tmp_path: Path, num_computed: int) -> None:
+    here = place(tmp_path)
+    here.run(Slow([], num_computed))
+    timings = here.folder.timings()
+    for row in range(4):
+        cells = [timing for name, timing in timings.items() if name.startswith(f"row{row}_")]
+        whole = timings[f"answers_row{row}"]
+        assert whole["seconds"] > 0
+        assert sum(cell["seconds"] for cell in cells) == pytest.approx(whole["seconds"])
+        num_examples = sum(cell["num_examples"] for cell in cells)
+        assert whole["prompt_tokens"] == 2 * num_examples
+        assert whole["num_reused"] == max(0, num_examples - num_computed)
+        assert whole["num_computed"] == sum(cell["num_computed"] for cell in cells)
+    assert timings["row0_tools3"]["num_computed"] == (3 if num_computed == 100 else 0)
+
+
+def test_a_row_answered_again_took_what_it_took_at_first(tmp_path: Path) -> None:
+    with interrupt_at("after round 3, tools1"):
+        place(tmp_path).run(Slow([], 100))
+    path = tmp_path / "results" / "e" / "r" / "timings" / "answers_row3.json"
+    before = path.read_bytes()
+    here = place(tmp_path)
+    here.run(Slow([], 0))
+    assert path.read_bytes() == before
+    timings = here.folder.timings()
+    cells = [timing for name, timing in timings.items() if name.startswith("row3_")]
+    assert len(cells) == 5
+    assert sum(cell["seconds"] for cell in cells) == pytest.approx(json.loads(before)["seconds"])

@@ -5,8 +5,15 @@ import pytest
 import torch
 
 from compositional.errors import CompositionalError, ResultsError
-from compositional.files import write_text
-from compositional.states import Slot, State, load_state, save_state, tensors_sha256
+from compositional.files import canonical_json, write_text
+from compositional.states import (
+    Slot,
+    State,
+    load_state,
+    save_state,
+    state_bytes,
+    tensors_sha256,
+)
 
 STATE = State(
     {
@@ -35,6 +42,18 @@ def test_a_state_comes_back_bit_for_bit(tmp_path) -> None:
 def test_an_empty_state(tmp_path) -> None:
     save_state(tmp_path / "s", State())
     assert load_state(tmp_path / "s") == State()
+
+
+def test_the_bytes_of_a_state(tmp_path) -> None:
+    # 2 of 4 bytes, 2 of 2, 2 of 8, none, 1 of 4
+    tensors = 8 + 4 + 16 + 4
+    assert state_bytes(State(STATE.tensors)) == tensors
+    text = len(canonical_json(STATE.metadata).encode())
+    assert state_bytes(STATE) == tensors + text
+    assert state_bytes(State({}, {"ü": 1})) == len('{"ü":1}') + 1
+    assert state_bytes(State()) == 0
+    save_state(tmp_path / "s", STATE)
+    assert state_bytes(load_state(tmp_path / "s")) == tensors + text
 
 
 def test_views_of_one_tensor_and_gradients_are_saved_as_values(tmp_path) -> None:

@@ -58,6 +58,9 @@ def generate(
     places = {key: place for place, key in enumerate(keys) if key not in kept}
     fresh = _decode(model, prompts, forced, biases, list(places.values()), run, what)
     run.answers.put({key: fresh[place] for key, place in places.items()})
+    run.answering.add(
+        [prompts[place] for place in fresh], generated=[answer.ids for answer in fresh.values()]
+    )
     return [replace(kept[key], reused=True) if key in kept else fresh[places[key]] for key in keys]
 
 

@@ -87,6 +87,7 @@ def choice_likelihoods(
     signal = run.agreed_signal()
     if signal is not None and len(whole) < len(prompts):
         raise PreemptedError(signal)
+    run.answering.add(prompts, choices=[choice for texts in choices for choice in texts])
     return [whole[place] for place in range(len(prompts))]
 
 

@@ -72,6 +72,8 @@ def _answer(backend: ChatBackend, example: Example, text: str, run: RunContext) 
         return Prediction("", (), answered=False)
     limit = run.evaluation.max_new_tokens
     reply = backend.chat([Message("user", text)], None, max_tokens=limit)
+    run.answering.prompt_tokens += reply.prompt_tokens
+    run.answering.generated_tokens += reply.completion_tokens
     raw = reply.text.strip()
     if example.form == TEXT:
         return Prediction(raw, (), num_tokens=reply.completion_tokens)

@@ -8,7 +8,7 @@ Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, secti
 Holm 1979, A simple sequentially rejective multiple test procedure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -194,15 +194,34 @@ def _of_all(group: Group, orders: Sequence[tuple[str, ...]]) -> list[Group]:
 
 def _across(group: Group, score_name: str) -> Resampled | None:
     """Return a group's average accuracy, measured and on each resample; None where it lacks."""
+    matrices = {key: method.matrix(score_name) for key, method in group.items()}
+    return mean_over_runs(
+        {
+            key: Resampled(average_accuracy(matrix.point), average_accuracy(matrix.draws))
+            for key, matrix in matrices.items()
+        }
+    )
+
+
+def mean_over_runs(
+    values: Mapping[tuple[int, tuple[str, ...]], Resampled | None],
+) -> Resampled | None:
+    """Return the mean over seeds of the mean over orders, measured and on each resample.
+
+    Args:
+        values: A number of each run, measured and resampled, by seed and order of rounds; None or
+            NaN where a run lacks it.
+
+    Returns:
+        None where a run lacks it.
+    """
     points: dict[int, list[float]] = {}
     draws: dict[int, list[Array]] = {}
-    for (seed, _), method in group.items():
-        matrix = method.matrix(score_name)
-        value = measured(average_accuracy(matrix.point))
-        if value is None:
+    for (seed, _), value in values.items():
+        if value is None or measured(value.point) is None:
             return None
-        points.setdefault(seed, []).append(value)
-        draws.setdefault(seed, []).append(average_accuracy(matrix.draws))
+        points.setdefault(seed, []).append(float(value.point))
+        draws.setdefault(seed, []).append(value.draws)
     seeds = sorted(points)
     by_seed = np.stack([np.mean(draws[seed], axis=0) for seed in seeds], axis=1)
     chosen = _drawn_seeds(seeds)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from compositional.report.across import PAIRS_BRIEF, orders_table, pairs_table
 from compositional.report.check import LearningCheck
+from compositional.report.comparison import comparison_table, narrow
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Table
 from compositional.report.further_tables import num_calls_table, outside_table, retention_table
@@ -21,6 +22,7 @@ class Tables:
     """The tables of an experiment; None, or none, where there is nothing to show.
 
     Attributes:
+        comparison: A row a method, in rounds of documents.
         methods: One for each headline score.
         check: Whether each method learns.
         others: Runs without a result.
@@ -33,6 +35,7 @@ class Tables:
         columns: The test sets.
     """
 
+    comparison: Table | None
     methods: list[Table]
     check: Table | None
     others: Table | None
@@ -45,8 +48,13 @@ class Tables:
     columns: Table
 
     @property
+    def compared(self) -> list[Table]:
+        """What is printed first."""
+        return [] if self.comparison is None else narrow(self.comparison)
+
+    @property
     def headline(self) -> list[Table]:
-        """What is printed."""
+        """What is printed then."""
         return [*self._of_runs, *self.across_brief]
 
     @property
@@ -59,6 +67,7 @@ class Tables:
     def all(self) -> list[Table]:
         """What is written."""
         return [
+            *([] if self.comparison is None else [self.comparison]),
             *self._of_runs,
             *self.across,
             *self.retention,
@@ -89,6 +98,7 @@ def all_tables(
     pairs = each(lambda name: pairs_table(figures, name))
     orders = each(lambda name: orders_table(figures, name))
     return Tables(
+        comparison=None if experiment.task == TOOLS else comparison_table(figures),
         methods=each(lambda name: methods_table(experiment, figures, name)),
         check=check_table(checks, experiment) if checks else None,
         others=others_table(experiment),

@@ -10,7 +10,7 @@ from compositional.intervals import Figure, percentile_interval, unanimity_bound
 from compositional.report.loading import Experiment
 from compositional.report.run_view import RunView
 from compositional.resampling import ColumnResamples, Resamples
-from compositional.retention import average_accuracy
+from compositional.retention import Array, average_accuracy
 from compositional.summary import (
     CellFigure,
     ExampleScores,
@@ -42,10 +42,13 @@ class Draws:
         self._columns: dict[tuple[str, tuple[tuple[str, ...], ...]], ColumnResamples] = {}
 
     def of(self, run: RunView) -> Resamples:
-        """Return the draws of a run's columns."""
+        """Return the draws of a run's columns, and of the prompts or texts of each probe."""
         columns = {
             name: self._column(name, tuple(cell.base_ids)) for name, cell in run.examples.items()
         }
+        for name, rows in run.probe_values.items():
+            for values in rows.values():
+                columns[name] = self._column(name, tuple((str(n),) for n in range(len(values))))
         return Resamples(columns)
 
     def _column(self, name: str, base_ids: tuple[tuple[str, ...], ...]) -> ColumnResamples:
@@ -83,7 +86,11 @@ class MethodFigures:
     def cell(self, row: int, column: str, score_name: str) -> CellFigure | None:
         """Return any cell, those outside the matrix included; None where it was not measured."""
         scores = self.run.cells.get((row, column), {}).get(score_name)
-        if scores is None or np.isnan(scores).all():
+        return None if scores is None else self.mean_of(column, scores)
+
+    def mean_of(self, column: str, scores: Array) -> CellFigure | None:
+        """Return the mean of some scores of a column's examples; None where none applies."""
+        if np.isnan(scores).all():
             return None
         applicable = scores[~np.isnan(scores)]
         value, num_examples = float(applicable.mean()), len(applicable)

@@ -48,7 +48,7 @@ def number(value: float, digits: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def interval_text(figure: Figure) -> str:
+def interval_text(figure: Figure, digits: int = 2) -> str:
     """Return a figure's interval: `[0.61, 0.83]`; empty where there is none.
 
     Where all resamples agree, a width of 0 would look like certainty: it reads `no spread`.
@@ -58,7 +58,7 @@ def interval_text(figure: Figure) -> str:
         return ""
     if interval.low == interval.high:
         return "no spread"
-    return f"[{number(interval.low)}, {number(interval.high)}]"
+    return f"[{number(interval.low, digits)}, {number(interval.high, digits)}]"
 
 
 def entry_text(entry: Entry) -> str:

@@ -1,6 +1,6 @@
 """Tables beside the headline: retention by age, numbers of calls, columns outside the matrix."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from compositional.columns import MIXED, UNANSWERABLE
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import Entry, Table, entry_text, number
+from compositional.report.generality import drift_text, figure_of
 from compositional.report.labels import (
     NOT_MEASURED,
     NOT_SHOWN,
@@ -18,8 +19,8 @@ from compositional.report.labels import (
     capitalised,
 )
 from compositional.report.loading import Experiment
-from compositional.summary import AgeFigure, CellFigure
-from compositional.tasks.averages import mean
+from compositional.retention import Array
+from compositional.summary import AgeFigure, CellFigure, Resampled
 from compositional.tasks.scoring import HEADLINE_SCORES, NO_CALL
 
 Label = TypeVar("Label", int, str)
@@ -62,35 +63,54 @@ def num_calls_table(figures: Sequence[MethodFigures], score_name: str) -> Table:
     numbers = sorted({num_calls for values in means.values() for num_calls in values})
     rows: list[list[Entry]] = []
     for name, values in means.items():
-        each = [Figure(values.get(num_calls), None) for num_calls in numbers]
-        rows.append([name, *each, Figure(mean(list(values.values())), None)])
+        each = [figure_of(values.get(num_calls)) for num_calls in numbers]
+        rows.append([name, *each, figure_of(_mean_over_labels(list(values.values())))])
     heads = [f"{num_calls} call{'s' if num_calls > 1 else ''}" for num_calls in numbers]
     title = f"{capitalised(SCORE_TITLES[score_name])} by number of calls, last row"
     note = (
-        "Means over the examples of all rounds, without intervals; the last column weighs each "
-        "number alike."
+        "Means over the examples of all rounds; the last column weighs each number alike. "
+        "In brackets: 95 % intervals over the choice of examples."
     )
     return Table(title, ["run", *heads, "mean over numbers of calls"], rows, [note])
 
 
 def last_row_by(
     method: MethodFigures, score_name: str, labels_of: Callable[[Cell], Sequence[Label]]
-) -> dict[Label, float]:
-    """Return the mean over the last row's examples of each label, labels in their order.
+) -> dict[Label, Resampled]:
+    """Return the mean over the last row's examples of each label, measured and resampled.
 
     Args:
         method: The run.
         score_name: Which score.
         labels_of: Returns a label for each example of a cell.
+
+    Returns:
+        By label, in their order; without those of which no example has the score.
     """
     run = method.run
-    values: dict[Label, list[float]] = {}
+    parts: dict[Label, dict[str, Array]] = {}
     for cell in run.cell_list:
         if cell.row == len(run.rounds) and cell.column in run.rounds and score_name in cell.scores:
-            for label, value in zip(labels_of(cell), cell.scores[score_name], strict=True):
-                if not np.isnan(value):
-                    values.setdefault(label, []).append(float(value))
-    return {label: float(np.mean(values[label])) for label in sorted(values)}
+            labels, scores = labels_of(cell), cell.scores[score_name]
+            for label in set(labels):
+                own = np.where([other == label for other in labels], scores, np.nan)
+                if not np.isnan(own).all():
+                    parts.setdefault(label, {})[cell.column] = own
+    return {label: _pooled(method, parts[label]) for label in sorted(parts)}
+
+
+def _pooled(method: MethodFigures, scores: Mapping[str, Array]) -> Resampled:
+    """Return the mean over the examples of several columns to which a score applies."""
+    values = np.concatenate(list(scores.values()))
+    return Resampled(np.asarray(np.nanmean(values)), method.resamples.pooled_means(scores))
+
+
+def _mean_over_labels(means: Sequence[Resampled]) -> Resampled | None:
+    """Return the mean of several means, each weighed alike; None where there are none."""
+    if not means:
+        return None
+    point = np.mean([mean.point for mean in means])
+    return Resampled(np.asarray(point), np.mean([mean.draws for mean in means], axis=0))
 
 
 def outside_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> Table | None:
@@ -112,13 +132,13 @@ def outside_table(experiment: Experiment, figures: Sequence[MethodFigures]) -> T
         if has_unanswerable:
             row.append(outside_cell(method, last, UNANSWERABLE, NO_CALL))
         if has_drift:
-            row.append(drift_text(method.run.drift.get(last)))
+            row.append(drift_text(method))
         rows.append(row)
     notes = [
         "After the last round. Mixed: queries of tools of different rounds. Unanswerable: queries "
         "that no tool answers.",
         "Drift: mean KL of the next-token distribution from the base model's, over its own answers "
-        "to plain prompts.",
+        "to plain prompts; its interval covers the choice of prompts.",
         experiment.interval_note,
     ]
     return Table("Outside the matrix", header, rows, notes)
@@ -138,8 +158,3 @@ def cell_text(cell: CellFigure) -> str:
     if cell.bound is not None:
         return f"{number(value)} (all {cell.num_examples} alike, bound {number(cell.bound)})"
     return entry_text(Figure(value, cell.interval))
-
-
-def drift_text(drift: float | None) -> str:
-    """Return a drift in nats as text."""
-    return NOT_MEASURED if drift is None else number(drift, 4)

@@ -8,7 +8,7 @@ from compositional.documents.scoring import FALSE_RECALL
 from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
 from compositional.report.formats import interval_text, number
-from compositional.report.further_tables import drift_text
+from compositional.report.generality import nats_text
 from compositional.report.labels import SCORE_TITLES, row_title
 from compositional.summary import CellFigure, Summary
 from compositional.tasks.scoring import NO_CALL
@@ -112,4 +112,4 @@ def heat_cell(cell: CellFigure | None, *, is_taught: bool = True) -> HeatCell | 
 def _drift_cell(nats: float | None, tip: str) -> HeatCell | None:
     if nats is None:
         return None
-    return HeatCell(drift_text(nats), "", tip, None, True)
+    return HeatCell(nats_text(nats), "", tip, None, True)

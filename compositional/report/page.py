@@ -23,6 +23,7 @@ from compositional.report.labels import (
     SCORE_TITLES,
 )
 from compositional.report.loading import Experiment
+from compositional.report.method_costs import method_costs
 from compositional.report.plots import Look, cost_plot, is_drawn_by_age, looks, retention_plot
 from compositional.report.provenance import (
     configs_text,
@@ -76,7 +77,7 @@ def render_page(
         "experiment": experiment,
         "facts": _facts(experiment, checks),
         "others": tables.others,
-        "methods": tables.methods,
+        "methods": [*([tables.comparison] if tables.comparison else []), *tables.methods],
         "formulas": [*FIGURES.values()],
         "retention_formula": RETENTION_FORMULA,
         "check": tables.check,
@@ -92,7 +93,7 @@ def render_page(
         "retention_plots": _retention_plots(figures, headline, styles),
         "retention": tables.retention,
         "cost_plots": _cost_plots(figures, costs, headline[0], styles),
-        "costs": costs_table(costs),
+        "costs": [*method_costs(experiment, figures), costs_table(costs)],
         "further": [
             *([tables.outside] if tables.outside is not None else []),
             tables.scores,

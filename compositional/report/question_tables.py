@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from compositional.columns import GENERAL, UNTAUGHT
 from compositional.documents.scoring import FALSE_RECALL
-from compositional.intervals import Figure
 from compositional.report.figures import MethodFigures
-from compositional.report.formats import Entry, Table, number
-from compositional.report.further_tables import drift_text, last_row_by, outside_cell
+from compositional.report.formats import Entry, Table
+from compositional.report.further_tables import cell_text, last_row_by, outside_cell
+from compositional.report.generality import CHOICE, drift_text, figure_of, kept_scores, perplexity
 from compositional.report.labels import NOT_MEASURED, SCORE_TITLES, capitalised
 from compositional.report.loading import Experiment
-
-CHOICE = "choice_accuracy"
 
 
 def question_kinds_table(figures: Sequence[MethodFigures], score_name: str) -> Table | None:
@@ -26,11 +22,13 @@ def question_kinds_table(figures: Sequence[MethodFigures], score_name: str) -> T
     if len(kinds) < 2:
         return None
     rows: list[list[Entry]] = [
-        [name, *(Figure(values.get(kind), None) for kind in kinds)]
-        for name, values in means.items()
+        [name, *(figure_of(values.get(kind)) for kind in kinds)] for name, values in means.items()
     ]
     title = f"{capitalised(SCORE_TITLES[score_name])} by kind of question, last row"
-    note = "Means over the questions of all rounds, without intervals."
+    note = (
+        "Means over the questions of all rounds. In brackets: 95 % intervals over the choice of "
+        "questions."
+    )
     return Table(title, ["run", *(kind.replace("_", " ") for kind in kinds)], rows, [note])
 
 
@@ -56,8 +54,8 @@ def documents_outside_table(
         if has_general:
             row += [outside_cell(method, last, GENERAL, CHOICE), _kept(method)]
         if has_drift:
-            row += [_perplexity(method, t) for t in (last, 0)]
-            row.append(drift_text(method.run.drift.get(last)))
+            row += [figure_of(perplexity(method, t)) for t in (last, 0)]
+            row.append(drift_text(method))
         rows.append(row)
     notes = [
         "After the last round. False recall: answers about documents not taught that equal one "
@@ -66,23 +64,17 @@ def documents_outside_table(
         "under the same method before any round, the share that is right still.",
         "Perplexity: exponential of the mean loss a token over 12 plain texts of the project. "
         "Drift: mean KL of the next-token distribution from the base model's.",
-        experiment.interval_note,
+        f"{experiment.interval_note} Those of perplexity and drift: the choice of texts, and of "
+        "prompts.",
     ]
     return Table("Outside the matrix", header, rows, notes)
 
 
 def _kept(method: MethodFigures) -> str:
     """Return the share of the general questions right before any round that are right still."""
-    cells = [
-        method.run.cells.get((row, GENERAL), {}).get(CHOICE) for row in (0, len(method.run.rounds))
-    ]
-    before, after = cells
-    if before is None or after is None or not (before == 1).any():
+    scores = kept_scores(method)
+    cell = None if scores is None else method.mean_of(GENERAL, scores)
+    if cell is None:
         return NOT_MEASURED
-    was_right = before == 1
-    return f"{number(float(after[was_right].mean()))} of {int(was_right.sum())}"
-
-
-def _perplexity(method: MethodFigures, row: int) -> str:
-    loss = method.run.held_out.get(row)
-    return NOT_MEASURED if loss is None else number(float(np.exp(loss)))
+    text = cell_text(cell)
+    return text if cell.bound is not None else f"{text} of {cell.num_examples}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from compositional.columns import ROUND
 from compositional.config import read_experiment, resolve
 from compositional.errors import ConfigError
@@ -138,14 +140,22 @@ class RunView:
         return self.files.timings()
 
     @cached_property
+    def probe_values(self) -> Mapping[str, Mapping[int, np.ndarray]]:
+        """What each probe measured by row, a value a prompt or a text, in nats."""
+        return {name: self.files.probe_values(name) for name in (DRIFT, HELD_OUT)}
+
+    @cached_property
     def drift(self) -> dict[int, float]:
         """Mean drift in nats by row, where it was measured."""
-        return {int(row): value for row, value in self.files.probed(DRIFT).items()}
+        return self._probed(DRIFT)
 
     @cached_property
     def held_out(self) -> dict[int, float]:
         """Mean loss on plain texts in nats by row, where it was measured."""
-        return {int(row): value for row, value in self.files.probed(HELD_OUT).items()}
+        return self._probed(HELD_OUT)
+
+    def _probed(self, name: str) -> dict[int, float]:
+        return {row: float(values.mean()) for row, values in self.probe_values[name].items()}
 
     @cached_property
     def environment(self) -> dict[str, Any]:

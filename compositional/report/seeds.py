@@ -136,10 +136,16 @@ def paired_difference_over_seeds(first: Group, second: Group, score_name: str) -
     return paired_seed_figure([a for a, _ in known], [b for _, b in known])
 
 
+def name_in_grid(run: str) -> str:
+    """Return what a grid calls the settings of a run: its name less order and seed."""
+    match = _OF_A_GRID.match(run)
+    return run if match is None else match["name"]
+
+
 def group_title(group: Group) -> str:
     """Return what a group's runs are called: as a grid names them, less seed and order."""
     names = [method.run.name for method in group.values()]
-    found = {match["name"] for name in names if (match := _OF_A_GRID.match(name))}
+    found = {name_in_grid(name) for name in names}
     if len(names) > 1 and len(found) == 1:
         return found.pop()
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"

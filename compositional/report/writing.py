@@ -13,6 +13,7 @@ from compositional.report.costs import cost_of, costs_csv, costs_table
 from compositional.report.figures import MethodFigures, all_figures
 from compositional.report.formats import Table, csv_text, latex, markdown
 from compositional.report.loading import load_experiment
+from compositional.report.method_costs import method_costs
 from compositional.report.page import render_page
 from compositional.report.terminal import matrices_text
 
@@ -28,6 +29,8 @@ def write_report(
     published: Path | None = None,
 ) -> None:
     """Print the matrices and the first tables, and write the page and all tables.
+
+    In rounds of documents the tables with a row a method are printed before all else.
 
     Beside the page stand `scores.md` and `costs.md` (`x-scores.md` beside `x.html`), and where
     another format is asked for the same tables in it. The file of scores holds nothing that
@@ -51,13 +54,15 @@ def write_report(
     page = page or folder / PAGE
 
     tables = all_tables(experiment, figures, checks)
+    costs_of_methods = method_costs(experiment, figures)
     for name in dict.fromkeys(["markdown", table_format]):
         suffix = SUFFIXES[name]
         if name == "csv":
             scores, spent = scores_csv(figures), costs_csv(costs)
         else:
             render = RENDERERS[name]
-            scores, spent = render(tables.all), render([costs_table(costs)])
+            scores = render(tables.all)
+            spent = render([*costs_of_methods, costs_table(costs)])
         write_text(_beside(page, f"scores.{suffix}"), scores)
         write_text(_beside(page, f"costs.{suffix}"), spent)
     write_text(page, render_page(experiment, figures, checks, costs, tables))
@@ -65,9 +70,12 @@ def write_report(
     if table_format == "csv":
         print(scores_csv(figures), end="")
     else:
+        render = RENDERERS[table_format]
+        if tables.compared:
+            print(render([*tables.compared, *costs_of_methods]))
         if table_format == "markdown":
             print(matrices_text(figures))
-        print(RENDERERS[table_format](tables.headline))
+        print(render(tables.headline))
     others = f"all tables: {_beside(page, 'scores.md')}; costs: {_beside(page, 'costs.md')}"
     print(f"report: {page}; {others}", file=sys.stderr)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, MistralConfig
 
+from compositional.answering import Answering
 from compositional.errors import ModelError
 from compositional.generation.answers import Answer
 from compositional.generation.generate import generate
@@ -137,6 +138,19 @@ def test_a_prompt_is_answered_once(toy) -> None:
     again = generate(model, [two, three, one], run, "again")
     assert [answer.reused for answer in again] == [True, False, True]
     assert [answer.ids for answer in again] == [greedy(model, p, 12).ids for p in (two, three, one)]
+
+
+def test_tokens_are_counted_where_they_are_computed(toy) -> None:
+    model, run = LanguageModel(toy), context()
+    one, two, three = prompts_of((3, 5, 4))
+    first = generate(model, [one, two, one], run, "t")
+    generated = len(first[0].ids) + len(first[1].ids)
+    assert run.answering == Answering(prompt_tokens=8, generated_tokens=generated)
+    limit = replace(run.evaluation, max_new_tokens=11)
+    generate(model, [three], replace(run, evaluation=limit), "a copy of the context counts too")
+    generate(model, [one, two], run, "again")
+    assert run.answering.prompt_tokens == 12
+    assert run.answering.choice_tokens == 0
 
 
 def test_another_prompt_limit_batch_size_or_model_is_asked_anew(toy) -> None:

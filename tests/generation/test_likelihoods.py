@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from compositional.answering import Answering
 from compositional.errors import ModelError
 from compositional.generation.likelihoods import choice_likelihoods, score_behind, score_whole
 from compositional.models.language_model import LanguageModel
@@ -55,6 +56,16 @@ def test_nothing_is_cut(toy) -> None:
     prompts, choices = ids(model)
     with pytest.raises(ModelError, match="over the window of 20"):
         choice_likelihoods(model, prompts, choices, toy_context(), "choices")
+
+
+def test_prompts_and_choices_are_counted(toy) -> None:
+    model, run = LanguageModel(toy), toy_context()
+    prompts, choices = ids(model)
+    choice_likelihoods(model, prompts, choices, run, "choices")
+    assert run.answering == Answering(
+        prompt_tokens=sum(map(len, prompts)),
+        choice_tokens=sum(len(choice) for texts in choices for choice in texts),
+    )
 
 
 def test_a_signal_stops_it(toy) -> None:

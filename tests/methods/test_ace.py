@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compositional.answering import Answering
 from compositional.chat_backends.settings import BackendSettings
 from compositional.documents.benchmark import prepare_documents
 from compositional.documents.config import DocumentsConfig
@@ -205,7 +206,9 @@ def test_a_server_answers_without_likelihoods(toy) -> None:
             replace(QUESTION, choices=("Kor", "Bread"), generates=False),
             Example("c", "What time is it?", None),
         ]
-        said, silent, call = method.answer(examples, toy_context())
+        run = toy_context()
+        said, silent, call = method.answer(examples, run)
+    assert run.answering == Answering(prompt_tokens=2 * 7, generated_tokens=2 * 3)
     assert (said.raw, said.likelihoods, said.answered, said.num_tokens) == ("1 said", (), True, 3)
     assert (silent.raw, silent.answered) == ("", False)
     assert (call.raw, call.calls) == ("1 said", ())

@@ -35,4 +35,5 @@ def test_times_that_were_not_kept_are_not_zero(tmp_path: Path) -> None:
     cost = cost_of(run)
     assert cost.seconds is None
     assert "not measured" in costs_table([cost]).rows[0]
-    assert costs_csv([cost]).splitlines()[1] == "lora,0,0,0,0,0,0,0,,,,0,0,0,0,"
+    found = costs_csv([cost]).splitlines()[1].split(",")
+    assert found == ["lora", *["0"] * 8, *[""] * 6, *["0"] * 4, ""]
