@@ -151,9 +151,9 @@ class Memory:
     def forget(self, words: Sequence[str], say: Callable[[str], None]) -> list[str]:
         """Forget documents, or the feedback on questions, and return their names.
 
-        A method that can take them out exactly does so; another one, or one that cannot take out
-        these, is taught the other documents again from the start, and `say` is told. The file is
-        replaced when all that is done.
+        A method that can take them out exactly does so, the last learned first; another one, or one
+        that cannot take out these, is taught the other documents again from the start, and `say` is
+        told. The file is replaced when all that is done.
 
         Args:
             words: Names of documents, or of files and folders that they were learned from.
@@ -164,11 +164,7 @@ class Memory:
         """
         names = documents_named(words, self.history)
         rest = [document for document in self.documents if document.name not in names]
-        remove = getattr(self.method, "forget", None)
-        can = getattr(self.method, "can_forget", None)
-        if remove is not None and (can is None or all(map(can, names))):
-            for name in names:
-                remove(name)
+        if self._take_out(names):
             self.history = [line for line in self.history if line.name not in names]
             self.documents = rest
         else:
@@ -184,6 +180,20 @@ class Memory:
             self.documents, self.history = fresh.documents, fresh.history
         self.save()
         return names
+
+    def _take_out(self, names: Sequence[str]) -> bool:
+        """Let the method take documents out, the last learned first; return whether it could.
+
+        Where it could not take out all of them, it may lack some, and another is to replace it.
+        """
+        remove = getattr(self.method, "forget", None)
+        can = getattr(self.method, "can_forget", None)
+        learned = dict.fromkeys(line.name for line in reversed(self.history))
+        for name in (name for name in learned if name in names):
+            if remove is None or (can is not None and not can(name)):
+                return False
+            remove(name)
+        return True
 
     def info(self) -> dict[str, Any]:
         """Return facts of the model, the method and what was learned."""

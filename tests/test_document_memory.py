@@ -52,21 +52,42 @@ def test_what_was_learned_is_the_same_after_it_was_read(at_home, toy_model_folde
         ("text_rag", ()),
         ("jitrl", ()),
         ("sparse_memory", FEW_SLOTS),
+        ("sparse_memory", (*FEW_SLOTS, "--method.slots", "second_mlp")),
         ("sparse_memory", (*FEW_SLOTS, "--method.slots", "product_keys")),
     ],
 )
-def test_what_can_be_taken_out_is_gone_exactly(
-    at_home, toy_model_folder, capsys, method, flags
+@pytest.mark.parametrize("gone", ["b.md", "a.txt"])
+def test_what_is_forgotten_is_gone_exactly(
+    at_home, toy_model_folder, capsys, method, flags, gone
 ) -> None:
-    learn(toy_model_folder, "b.md", method=method, flags=flags)
-    expected = load_state(MEMORY / FILE)
-    assert main(["learn", "a.txt"]) == 0
-    assert main(["forget", "a.txt"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "forgot a.txt; 1 documents are left"
+    """Whichever it was: the memory is as one that never learned it."""
+    (left,) = {"a.txt", "b.md"} - {gone}
+    learn(toy_model_folder, left, "--memory", "never", method=method, flags=flags)
+    expected = load_state(MEMORY.with_name("never") / FILE)
+    learn(toy_model_folder, "b.md", "a.txt", method=method, flags=flags)
+    capsys.readouterr()
+    assert main(["forget", gone]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == f"forgot {gone}; 1 documents are left"
+    is_around = method == "sparse_memory" and gone == "b.md"  # the other was learned around it
+    assert ("cannot take a document out exactly" in said) == is_around
     found = load_state(MEMORY / FILE)
     assert set(found.tensors) == set(expected.tensors)
     assert all(found.tensors[n].equal(tensor) for n, tensor in expected.tensors.items())
-    assert found.metadata["documents"] == expected.metadata["documents"]
+    for part in ("documents", "method"):
+        assert found.metadata[part] == expected.metadata[part]
+
+
+def test_the_last_ones_learned_are_forgotten_together(at_home, toy_model_folder, capsys) -> None:
+    (at_home / "c.txt").write_text("Temba lies on the Ebbe.")
+    learn(toy_model_folder, "c.txt", method="sparse_memory", flags=FEW_SLOTS)
+    expected = load_state(MEMORY / FILE)
+    assert main(["learn", "a.txt", "b.md"]) == 0
+    assert main(["forget", "a.txt", "b.md"]) == 0
+    assert "taught again" not in capsys.readouterr().out
+    found = load_state(MEMORY / FILE)
+    assert set(found.tensors) == set(expected.tensors)
+    assert all(found.tensors[n].equal(tensor) for n, tensor in expected.tensors.items())
 
 
 def test_others_are_taught_again_where_it_cannot(at_home, toy_model_folder, capsys) -> None:

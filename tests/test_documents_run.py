@@ -210,9 +210,14 @@ def test_every_file_of_documents_is_a_config(path: Path) -> None:
 
 
 def test_every_method_of_documents_has_a_file_and_a_place_in_the_comparison() -> None:
-    named = {settings["method"]["name"] for settings in presets()["runs"].values()}
+    runs = presets()["runs"]
+    named = {settings["method"]["name"] for settings in runs.values()}
+    shipped = {path.stem: read_experiment(path) for path in SHIPPED if path.stem != "trials"}
     assert named <= set(METHODS)
-    assert {path.stem for path in SHIPPED} - {"trials"} == named
+    assert named <= set(shipped) <= set(runs)
+    for name, experiment in shipped.items():
+        for key in ("name", "slots"):
+            assert experiment["method"].get(key) == runs[name]["method"].get(key)
 
 
 def test_doc2lora_is_compared_where_a_hypernetwork_is_given() -> None:

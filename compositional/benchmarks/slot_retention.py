@@ -22,13 +22,9 @@ from compositional.documents.synthetic import synthetic_documents
 from compositional.errors import ConfigError, ResultsError, check_at_least
 from compositional.files import read_json, write_json, write_text
 from compositional.held_out import HeldOutProbe
+from compositional.methods.slot_layers import NEURONS, PRODUCT_KEYS
 from compositional.methods.slot_selection import SELECTIONS
-from compositional.methods.sparse_memory import (
-    NEURONS,
-    PRODUCT_KEYS,
-    SparseMemory,
-    SparseMemoryConfig,
-)
+from compositional.methods.sparse_memory import SparseMemory, SparseMemoryConfig
 from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.models.model_config import ModelConfig
@@ -90,7 +86,7 @@ def measure_retention(plan: RetentionPlan, model: ModelConfig, path: Path) -> Pa
     kept: dict[str, Any] = {**identity, "machine": describe(language_model.device), "rates": {},
                             "sequences": []}  # fmt: skip
     if kept_path.exists():
-        kept = read_json(kept_path)
+        kept = _read(kept_path)
         if any(kept.get(name) != value for name, value in identity.items()):
             raise ResultsError(f"{kept_path} is of another plan or model: name another --output")
     backgrounds: dict[str, State] = {}
@@ -121,6 +117,15 @@ def measure_retention(plan: RetentionPlan, model: ModelConfig, path: Path) -> Pa
 def _plain(plan: RetentionPlan) -> dict[str, Any]:
     """Return a plan as JSON holds it."""
     return {**asdict(plan), "seeds": list(plan.seeds)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return kept losses; in their plan a setting that was added since stands at its default."""
+    kept: dict[str, Any] = read_json(path)
+    plan = kept.get("plan", {})
+    if "config" in plan:
+        plan["config"] = {**asdict(SparseMemoryConfig()), **plan["config"]}
+    return kept
 
 
 def _points(plan: RetentionPlan) -> Iterable[tuple[int, str, str]]:

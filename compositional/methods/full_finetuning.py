@@ -5,6 +5,7 @@ Every weight of the backbone trains; its state is a whole model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,6 +109,10 @@ class TunedWeights:
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return all weights by name, tied ones once."""
         return dict(self._backbone.named_parameters())
+
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: the weights say it all."""
+        return {}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return copies of all weights; none where they are the backbone's."""

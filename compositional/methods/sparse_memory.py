@@ -2,8 +2,9 @@
 
 Lin et al. 2025 (arXiv 2510.15103): the slots of the highest TF-IDF over background batches train,
 by SGD without momentum; see `slot_selection`. The slots are the neurons of the last blocks' own
-MLPs (no new layer), or those of a product-key memory in the middle of the model, as in the paper.
-Each document's change is kept apart, so that it is taken out exactly.
+MLPs (no new layer), those of the second MLPs that dual_mlp puts beside them, or those of a
+product-key memory in the middle of the model, as in the paper. Each document's change is kept
+apart, but was learned around those before it: only the last one can be taken out exactly.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from compositional.errors import check_at_least, check_choice
+from compositional.errors import ResultsError, check_at_least, check_choice
 from compositional.methods.background import background_batches
 from compositional.methods.base import Traits
 from compositional.methods.questions import (
@@ -21,6 +22,7 @@ from compositional.methods.questions import (
     check_prompts_fit,
     keyed_documents,
 )
+from compositional.methods.slot_layers import NEURONS, check_slots, slot_layers
 from compositional.methods.slot_selection import (
     ALL,
     RANDOM,
@@ -31,22 +33,16 @@ from compositional.methods.slot_selection import (
     tf_idf_scores,
     tf_scores,
 )
-from compositional.models.blocks import check_share_of_blocks, num_last_blocks
+from compositional.models.blocks import check_share_of_blocks
 from compositional.models.language_model import LanguageModel
-from compositional.models.product_keys import (
-    ProductKeySettings,
-    ProductKeySlots,
-    fit_memories,
-    product_key_slots,
-)
-from compositional.models.sparse_slots import SlotLayer, SparseSlots, neuron_slots
+from compositional.models.product_keys import ProductKeySettings, ProductKeySlots, fit_memories
+from compositional.models.sparse_slots import SparseSlots
 from compositional.run_context import RunContext
 from compositional.states import State
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Document, Example, Prediction, Round
 from compositional.training.text_lesson import SGD, TextTraining, learn_text
 
-NEURONS, PRODUCT_KEYS = "neurons", "product_keys"
 BACKGROUND = "background."
 
 
@@ -58,8 +54,12 @@ class SparseMemoryConfig:
         lr: Learning rate of SGD, without momentum or decay.
         slice_tokens: Tokens of a step; each sees all that stands before it.
         max_grad_norm: Gradients are scaled down to this norm; 0 for never.
-        slots: `neurons` of the last blocks' MLPs, or those of a memory with `product_keys`.
-        share_of_blocks: Share of the blocks, the last ones, whose neurons are slots.
+        slots: `neurons` of the last blocks' MLPs, those of second MLPs beside them with
+            `second_mlp`, or those of a memory with `product_keys`.
+        share_of_blocks: Share of the blocks, the last ones, whose neurons are slots, or which get
+            second MLPs.
+        initial: File of an initialisation of second MLPs that `compositional meta-train` learned;
+            empty for the frozen MLPs' copies with their last matrix zero.
         product_keys: Shape of the memory.
         selection: `tf_idf`, or for comparison `tf`, `random`, `all`.
         num_slots: Slots that a document may move.
@@ -73,6 +73,7 @@ class SparseMemoryConfig:
     max_grad_norm: float = 1.0
     slots: str = NEURONS
     share_of_blocks: float = 0.25
+    initial: str = ""
     product_keys: ProductKeySettings = field(default_factory=ProductKeySettings)
     selection: str = TF_IDF
     num_slots: int = 512
@@ -87,7 +88,7 @@ class SparseMemoryConfig:
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "SparseMemory":
         """Build the method; documents and questions must fit the model's window."""
         _ = self.training
-        check_choice("slots", self.slots, (NEURONS, PRODUCT_KEYS))
+        check_slots(self.slots, self.initial)
         check_choice("selection", self.selection, SELECTIONS)
         for name in ("num_slots", "slots_per_token", "background_batches"):
             check_at_least(name, getattr(self, name), 1)
@@ -106,15 +107,15 @@ class SparseMemory:
     def __init__(self, config: SparseMemoryConfig, model: LanguageModel) -> None:
         self.config = config
         self.model = model
-        self.memories: list[ProductKeySlots] = []
-        if config.slots == PRODUCT_KEYS:
-            self.memories = product_key_slots(
-                model.backbone, config.slots_per_token, config.product_keys
-            )
-            layers: list[SlotLayer] = list(self.memories)
-        else:
-            num_blocks = num_last_blocks(model.backbone, config.share_of_blocks)
-            layers = neuron_slots(model.backbone, num_blocks, config.slots_per_token)
+        layers, self.initial_sha256 = slot_layers(
+            config.slots,
+            model,
+            config.slots_per_token,
+            config.share_of_blocks,
+            config.product_keys,
+            config.initial,
+        )
+        self.memories = [layer for layer in layers if isinstance(layer, ProductKeySlots)]
         self.slots = SparseSlots(layers)
         model.attachments["slots"] = self.slots
         self._frequencies: list[Tensor] | None = None
@@ -196,18 +197,23 @@ class SparseMemory:
         """Answer from the question alone."""
         return answer_alone(self.model, examples, run)
 
+    def can_forget(self, name: str) -> bool:
+        """Whether it can be taken out exactly: those after it were learned around its change."""
+        return list(self.slots.changes)[-1:] == [name]
+
     def forget(self, name: str) -> None:
-        """Take a document out exactly."""
+        """Take a document's change away; see `can_forget`."""
         self.slots.remove(name)
 
     def describe(self) -> dict[str, object]:
         """Return how many slots there are, are used by other text, and have moved."""
-        moved = [len(c.slots) for changes in self.slots.changes.values() for c in changes]
+        moved = [change for changes in self.slots.changes.values() for change in changes]
         found: dict[str, object] = {
             "slots": self.config.slots,
             "blocks with slots": len(self.slots.layers),
             "slots in all": sum(layer.size for layer in self.slots.layers),
-            "slots moved": sum(moved),
+            "slots moved": sum(len(change.slots) for change in moved),
+            "trained parameters": sum(change.values.numel() for change in moved),
         }
         if self._frequencies is not None:
             used = sum(int((frequency > 0).sum()) for frequency in self._frequencies)
@@ -219,10 +225,23 @@ class SparseMemory:
         tensors = self.slots.layers_state() | self.slots.state_dict()
         for place, frequency in enumerate(self._frequencies or []):
             tensors[f"{BACKGROUND}{place}"] = frequency
-        return State(tensors, {"names": list(self.slots.changes)})
+        metadata: dict[str, object] = {"names": list(self.slots.changes)}
+        if self.initial_sha256:
+            metadata["initial_sha256"] = self.initial_sha256
+        return State(tensors, metadata)
 
     def load_state_dict(self, state: State) -> None:
-        """Restore the changes; what an earlier state has not counted yet is kept."""
+        """Restore the changes; what an earlier state has not counted yet is kept.
+
+        Raises:
+            ResultsError: If they were learned with another initialisation.
+        """
+        learned_with = state.metadata.get("initial_sha256", "")
+        if learned_with != self.initial_sha256:
+            raise ResultsError(
+                f"the state began with another initialisation ({learned_with[:12] or 'none'}) than "
+                f"method.initial {self.config.initial!r} ({self.initial_sha256[:12] or 'none'})"
+            )
         self.slots.load_state_dict(state.tensors, state.metadata["names"])
         found = [name for name in state.tensors if name.startswith(BACKGROUND)]
         if found:

@@ -1,6 +1,6 @@
 """What a method hangs onto a frozen backbone beside rows and adapters."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -13,4 +13,12 @@ class Attachment(Protocol):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return every tensor by which the model differs from its backbone."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Return what else its answers depend on, as JSON holds it.
+
+        Equal tensors under other settings compute otherwise. Where there are no tensors they do
+        not count: the model is its backbone.
+        """
         ...

@@ -9,9 +9,11 @@ from transformers import DynamicCache, GenerationConfig
 from transformers.cache_utils import DynamicLayer
 
 from compositional.errors import ConfigError, ModelError
+from compositional.files import canonical_json
 from compositional.models.adapters import LoraSettings, LoraStack
 from compositional.models.attachments import Attachment
 from compositional.models.chat import ChatTemplate
+from compositional.models.finished_logits import finished_logits, finishes_logits
 from compositional.models.loading import LoadedModel
 from compositional.models.memory_rows import MemoryRows, attach_rows
 from compositional.models.packing_probe import packs_sequences
@@ -54,6 +56,7 @@ class LanguageModel:
         self.packs_sequences = packs_sequences(self.backbone, self.device)
         self.decodes_in_slots: bool | None = None  # not tried yet
         self.freezes_prompts: bool | None = None
+        self.finishes_logits: bool | None = None
         self.rows: MemoryRows | None = None
         self.lora: LoraStack | None = None
         self.attachments: dict[str, Attachment] = {}
@@ -80,7 +83,14 @@ class LanguageModel:
         return all(type(layer) is DynamicLayer for layer in layers)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Return the logits of hidden states [..., d] over vocabulary and rows, [..., V + m]."""
+        """Return the logits of hidden states [..., d] over vocabulary and rows, [..., V + m].
+
+        They are those of the model's own forward pass, whatever it does to them behind its head.
+        """
+        if self.finishes_logits is None:
+            self.finishes_logits = finishes_logits(self.backbone, self.device)
+        if self.finishes_logits:
+            return finished_logits(self.backbone, hidden)
         logits: Tensor = cast(nn.Module, self.backbone.get_output_embeddings())(hidden)
         return logits
 
@@ -130,7 +140,7 @@ class LanguageModel:
         return state
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the backbone and all that is attached.
+        """Return a SHA-256 over the backbone and all that is attached, settings included.
 
         Two models with one fingerprint give the same answers to the same prompts.
         An adapter whose update is exactly zero counts as none.
@@ -149,6 +159,10 @@ class LanguageModel:
                 continue
             if tensor.numel():
                 add_tensor(digest, name, tensor)
+        for owner, attachment in sorted(self.attachments.items()):
+            settings = attachment.settings()
+            if settings and any(name.startswith(f"{owner}.") for name in state):
+                digest.update(canonical_json([owner, settings]).encode())
         return digest.hexdigest()
 
     def check_fits(self, num_prompt: int, num_target: int, what: str) -> None:

@@ -3,6 +3,8 @@
 Source: Khandelwal et al. 2020 (kNN-LM, arXiv 1911.00172), equations 1 and 2.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -15,7 +17,8 @@ class NeighbourStore:
     Legend: n keys, d their width, V tokens.
 
     Args:
-        backbone: Its head reads the hidden states that are the queries.
+        backbone: What its head reads are the queries; its logits become those of the mixture,
+            after all that it does to them behind its head.
         k: Neighbours that count.
         temperature: Squared distances are divided by it, in units of d.
         share: Lambda, the share of the neighbours' distribution, 0 to below 1.
@@ -25,12 +28,14 @@ class NeighbourStore:
         self.k = k
         self.temperature = temperature
         self.share = share
+        self._backbone = backbone
         self._head = backbone.get_output_embeddings()
-        self._handle: RemovableHandle | None = None
+        self._handles: list[RemovableHandle] = []
         self.keys: dict[str, Tensor] = {}
         self.values: dict[str, Tensor] = {}
         self._all_keys = torch.empty(0)
         self._all_values = torch.empty(0, dtype=torch.long)
+        self._queries = torch.empty(0)
 
     def put(self, name: str, keys: Tensor, values: Tensor) -> None:
         """Add a document.
@@ -47,6 +52,15 @@ class NeighbourStore:
         """Take a document out."""
         del self.keys[name], self.values[name]
         self._renew()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what answers depend on beside the tensors; the order of documents breaks ties."""
+        return {
+            "k": self.k,
+            "temperature": self.temperature,
+            "share": self.share,
+            "documents": list(self.keys),
+        }
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all keys and values, by document and in order."""
@@ -66,15 +80,18 @@ class NeighbourStore:
 
     def _renew(self) -> None:
         """Join all documents; an empty store takes no part in what the model computes."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
         if not self.keys:
             return
         device = self._head.weight.device
         self._all_keys = torch.cat(list(self.keys.values())).to(device).float()
         self._all_values = torch.cat(list(self.values.values())).to(device)
-        self._handle = self._head.register_forward_hook(self._mix)
+        self._handles = [
+            self._head.register_forward_pre_hook(self._note),
+            self._backbone.register_forward_hook(self._mix),
+        ]
 
     @torch.no_grad()
     def distribution(self, queries: Tensor, num_tokens: int) -> Tensor:
@@ -94,13 +111,26 @@ class NeighbourStore:
         spread = torch.zeros(len(rows), num_tokens, device=rows.device)
         return spread.scatter_add_(1, self._all_values[nearest.indices], weights)
 
-    def _mix(self, _head: torch.nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
-        """Return log((1 - lambda) p_LM + lambda p_kNN) in place of the logits."""
-        hidden, width = inputs[0], logits.shape[-1]
-        near = self.distribution(hidden.reshape(-1, hidden.shape[-1]), width)
+    def mixed(self, queries: Tensor, logits: Tensor) -> Tensor:
+        """Return log((1 - lambda) p_LM + lambda p_kNN), [..., V].
+
+        Args:
+            queries: Hidden states, [..., d].
+            logits: Of p_LM behind them, [..., V].
+        """
+        near = self.distribution(queries.reshape(-1, queries.shape[-1]), logits.shape[-1])
         own = logits.float().log_softmax(dim=-1)
         mixed = torch.logaddexp(
             own + torch.log1p(own.new_tensor(-self.share)),
             near.view(logits.shape).log() + own.new_tensor(self.share).log(),
         )
         return mixed.to(logits.dtype)
+
+    def _note(self, _head: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Keep what the head reads in the pass under way."""
+        self._queries = inputs[0]
+
+    def _mix(self, _backbone: torch.nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
+        """Put the mixture in the place of the logits."""
+        output.logits = self.mixed(self._queries, output.logits)
+        self._queries = torch.empty(0)

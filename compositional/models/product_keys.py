@@ -12,7 +12,8 @@ otherwise a few directions in which hidden states vary most would decide which s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ class ProductKeySlots:
         self.size = settings.sub_keys**2
         self.width = output_sizes(output_of(mlp))[0]
         self.k = k
-        self.settings = settings
+        self.shape = settings
         if k > self.size:
             raise ConfigError(f"slots_per_token is {k}; the memory has {self.size} slots")
         self._state: dict[str, Tensor] = {}
@@ -95,7 +96,7 @@ class ProductKeySlots:
         covariance = centred.T @ centred / len(rows)
         covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
         lower = torch.linalg.cholesky(covariance)
-        settings, width = self.settings, rows.shape[1]
+        settings, width = self.shape, rows.shape[1]
         drawn = rng.standard_normal((settings.heads * settings.key_width, width))
         mixing = torch.from_numpy(drawn).to(rows) / width**0.5
         queries = torch.linalg.solve_triangular(lower, mixing, upper=False, left=False)
@@ -119,7 +120,7 @@ class ProductKeySlots:
         Returns:
             Slots and weights, [..., h, k]; the weights of a head sum to 1.
         """
-        shape = self.settings
+        shape = self.shape
         centred = inputs.float() - self._state["mean"]
         half = shape.key_width // 2
         queries = (centred @ self._state["queries"].T).unflatten(-1, (shape.heads, 2, half))
@@ -136,7 +137,7 @@ class ProductKeySlots:
 
     def used(self, inputs: Tensor) -> Tensor:
         """Return the slots that each token reads, [tokens, h * k]; two heads may read the same."""
-        return self.read(inputs)[0].flatten(-2).reshape(-1, self.settings.heads * self.k)
+        return self.read(inputs)[0].flatten(-2).reshape(-1, self.shape.heads * self.k)
 
     def activity(self, inputs: Tensor) -> Tensor:
         """Return k times the weights of every slot, summed over heads, [..., n * n].
@@ -146,6 +147,10 @@ class ProductKeySlots:
         slots, weights = self.read(inputs)
         nothing = weights.new_zeros(*weights.shape[:-2], self.size)
         return nothing.scatter_add(-1, slots.flatten(-2), self.k * weights.flatten(-2))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the shape, and how many slots a head reads."""
+        return {**asdict(self.shape), "slots_per_token": self.k}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return queries and keys, where there are any."""

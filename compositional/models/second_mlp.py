@@ -49,6 +49,10 @@ class SecondMlps:
         """Return what trains, by name."""
         return dict(self.modules.named_parameters())
 
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: the tensors say it all."""
+        return {}
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return copies of all tensors by name."""
         return {name: p.detach().clone() for name, p in self.modules.named_parameters()}

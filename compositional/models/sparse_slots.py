@@ -16,10 +16,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from transformers import PreTrainedModel
-
-from compositional.errors import ConfigError
-from compositional.models.blocks import blocks_of, mlp_of, output_of
 
 
 class SlotLayer(Protocol):
@@ -43,6 +39,10 @@ class SlotLayer(Protocol):
         """Return how much each token uses every slot, [..., size]."""
         ...
 
+    def settings(self) -> dict[str, Any]:
+        """Return what it computes with beside the model and its state, as JSON holds it."""
+        ...
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return what it takes beside the frozen model to compute with these slots."""
         ...
@@ -52,51 +52,11 @@ class SlotLayer(Protocol):
         ...
 
 
-class NeuronSlots:
-    """The neurons of a block's own MLP: what a slot writes is a column of the last matrix.
-
-    Args:
-        mlp: The MLP.
-        k: Slots that a token is said to use, the most active ones.
-
-    Raises:
-        ConfigError: If the MLP has fewer neurons.
-        ModelError: If the MLP's last matrix is not known.
-    """
-
-    def __init__(self, mlp: nn.Module, k: int) -> None:
-        self.module = output_of(mlp)
-        self.width, self.size = output_sizes(self.module)
-        self.k = k
-        if k > self.size:
-            raise ConfigError(f"slots_per_token is {k}; an MLP of this model has {self.size} slots")
-
-    def used(self, inputs: Tensor) -> Tensor:
-        """Return the most active neurons of each token, [tokens, k]."""
-        return inputs.reshape(-1, self.size).abs().topk(self.k, dim=-1).indices
-
-    def activity(self, inputs: Tensor) -> Tensor:
-        """Return the activations, which are the inputs of the last matrix."""
-        return inputs
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return nothing: the neurons are the model's own."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take nothing."""
-
-
 def output_sizes(output: nn.Module) -> tuple[int, int]:
     """Return what the last matrix of an MLP writes and reads: widths d and d_ff."""
     rows, columns = output.get_parameter("weight").shape
     # transformers' Conv1D is transposed.
     return (rows, columns) if isinstance(output, nn.Linear) else (columns, rows)
-
-
-def neuron_slots(backbone: PreTrainedModel, num_blocks: int, k: int) -> list[SlotLayer]:
-    """Return the neurons of so many last blocks as slots; see `NeuronSlots`."""
-    return [NeuronSlots(mlp_of(block), k) for block in blocks_of(backbone)[-num_blocks:]]
 
 
 @dataclass(frozen=True)
@@ -190,6 +150,11 @@ class SparseSlots:
             own = [change for change in own if len(change.slots)]
             if own:
                 self._handles.append(layer.module.register_forward_hook(_adding(layer, own)))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what answers depend on beside the tensors: the layers, the order of the sums."""
+        layers = [layer.settings() for layer in self.layers]
+        return {"layers": layers, "documents": list(self.changes)}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return every tensor by which the model differs from its backbone; none without changes.

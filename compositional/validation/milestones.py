@@ -1,4 +1,4 @@
-"""The milestone of every strategy: one line each."""
+"""The milestone of every strategy: one line each; sparse memory has one a kind of memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from compositional.methods.dual_mlp import DualMlpConfig
 from compositional.methods.full_finetuning import FullFinetuningConfig
 from compositional.methods.jitrl import JitrlConfig
 from compositional.methods.knn_lm import KnnLmConfig
+from compositional.methods.slot_layers import PRODUCT_KEYS
 from compositional.methods.sparse_memory import SparseMemoryConfig
 from compositional.methods.text_lora import TextLoraConfig
 from compositional.methods.text_rag import TextRagConfig
@@ -63,6 +64,9 @@ MILESTONES: dict[str, Milestone] = {
     "text_lora": Milestone(TextLoraConfig(), TRAINED, passes=16),
     "dual_mlp": Milestone(DualMlpConfig(), TRAINED),
     "sparse_memory": Milestone(SparseMemoryConfig(background_batches=24), TRAINED),
+    "sparse_memory_product_keys": Milestone(
+        SparseMemoryConfig(slots=PRODUCT_KEYS, background_batches=24), TRAINED
+    ),
     "text_rag": Milestone(TextRagConfig(), PROMPTED),
     "knn_lm": Milestone(KnnLmConfig(temperature=0.1), STORED),
     "jitrl": Milestone(JitrlConfig(), PROMPTED),

@@ -73,6 +73,7 @@ def test_the_command_learns_equally_and_goes_on(
         assert found["plain_before"] == kept["sequences"][0]["plain_before"]
     assert "### neurons" in output.read_text()
     cut = {**kept, "sequences": kept["sequences"][:-1]}
+    del cut["plan"]["config"]["initial"]  # as a program wrote it that did not know this setting
     output.with_suffix(".json").write_text(json.dumps(cut))
     assert main(flags) == 0
     again = json.loads(output.with_suffix(".json").read_text())

@@ -294,6 +294,7 @@ def test_a_memory_without_documents_says_so(at_home, toy_model_folder, capsys) -
         ("text_rag", ("passages", "retriever")),
         ("full_finetuning", ("trained parameters",)),
         ("knn_lm", ("states kept",)),
+        ("sparse_memory", ("slots moved", "trained parameters", "slots that other text uses")),
     ],
 )
 def test_info_says_what_a_method_trains_or_keeps(

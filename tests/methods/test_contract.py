@@ -78,6 +78,13 @@ CONFIGS: dict[str, MethodConfig] = {
     "sparse_memory": SparseMemoryConfig(
         num_slots=20, slots_per_token=4, background_batches=3, share_of_blocks=1.0
     ),
+    "sparse_memory_second_mlp": SparseMemoryConfig(
+        slots="second_mlp",
+        num_slots=20,
+        slots_per_token=4,
+        background_batches=3,
+        share_of_blocks=1.0,
+    ),
     "sparse_memory_product_keys": SparseMemoryConfig(
         slots="product_keys",
         product_keys=ProductKeySettings(sub_keys=8, heads=2, key_width=8),

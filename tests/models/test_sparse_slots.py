@@ -1,4 +1,4 @@
-"""Changes to slots, of neurons and of product keys alike, on tiny models of every family."""
+"""Changes to slots of every kind, on tiny models of every family."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,13 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from compositional.errors import ConfigError
+from compositional.models.neuron_slots import neuron_slots, second_mlp_slots
 from compositional.models.product_keys import ProductKeySettings, fit_memories, product_key_slots
-from compositional.models.sparse_slots import SlotLayer, SparseSlots, neuron_slots
+from compositional.models.second_mlp import SecondMlps
+from compositional.models.sparse_slots import SlotChange, SlotLayer, SparseSlots
 from tests.models.toy_families import CONFIGS, IDS, logits
 
-KINDS = ("neurons", "product_keys")
+KINDS = ("neurons", "second_mlp", "product_keys")
 SETTINGS = ProductKeySettings(sub_keys=6, heads=2, key_width=8, num_blocks=2)
 
 
@@ -25,6 +27,10 @@ def slots_of(model: PreTrainedModel, kind: str, *, fit: bool = True) -> SparseSl
     """Slots in two blocks; queries of product keys are fitted to a text of other tokens."""
     if kind == "neurons":
         return SparseSlots(neuron_slots(model, 2, k=4))
+    if kind == "second_mlp":
+        second = SecondMlps(model, 2)
+        second.attach()
+        return SparseSlots(second_mlp_slots(second, k=4))
     memories = product_key_slots(model, 4, SETTINGS)
     slots = SparseSlots(memories)
     if fit:
@@ -44,6 +50,16 @@ def disturb(slots: SparseSlots, name: str = "a", seed: int = 0) -> None:
     torch.manual_seed(seed)
     for parameter in slots.add(name, some(slots, seed)):
         parameter.data += torch.randn_like(parameter)
+
+
+def write(slots: SparseSlots, changes: list[SlotChange]) -> None:
+    """Add changes to the columns of the last matrices themselves."""
+    for layer, change in zip(slots.layers, changes, strict=True):
+        weight = layer.module.weight.data
+        if isinstance(layer.module, torch.nn.Linear):
+            weight[:, change.slots] += change.values.data.T
+        else:
+            weight[change.slots] += change.values.data
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,7 +90,7 @@ def test_later_tokens_change_nothing_before_and_a_cache_changes_nothing(model, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_document_is_taken_out_exactly(model, kind) -> None:
+def test_each_change_is_taken_away_without_a_trace(model, kind) -> None:
     before = logits(model)
     slots = slots_of(model, kind)
     disturb(slots, "a", 1)
@@ -116,13 +132,40 @@ def test_changes_of_neurons_are_those_of_columns(model) -> None:
     disturb(slots)
     found, changes = logits(model), slots.changes["a"]
     slots.remove("a")
-    for layer, change in zip(slots.layers, changes, strict=True):
-        weight = layer.module.weight.data
-        if isinstance(layer.module, torch.nn.Linear):
-            weight[:, change.slots] += change.values.data.T
-        else:
-            weight[change.slots] += change.values.data
+    write(slots, changes)
     assert torch.allclose(logits(model), found, atol=1e-5)
+
+
+def test_slots_of_untrained_second_mlps_are_those_of_the_models_own_neurons(model) -> None:
+    """Until an initialisation is learned for them, their neurons are copies."""
+    found, counts = [], []
+    for kind in ("neurons", "second_mlp"):
+        slots = slots_of(model, kind)
+        with slots.watched() as seen:
+            logits(model)
+        counts.append(slots.count(seen))
+        disturb(slots)
+        found.append(logits(model))
+        slots.remove("a")
+    assert all(one.equal(other) for one, other in zip(*counts, strict=True))
+    assert torch.allclose(*found, atol=1e-6)
+
+
+def test_second_mlps_have_slots_of_their_own_once_they_are_trained(model) -> None:
+    second = SecondMlps(model, 2)
+    second.attach()
+    torch.manual_seed(2)
+    for parameter in second.named_parameters().values():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    before = logits(model)
+    slots = SparseSlots(second_mlp_slots(second, k=4))
+    assert torch.equal(logits(model), before)
+    disturb(slots)
+    changed, changes = logits(model), slots.changes["a"]
+    slots.remove("a")
+    assert torch.equal(logits(model), before)
+    write(slots, changes)
+    assert torch.allclose(logits(model), changed, atol=1e-5)
 
 
 def test_a_memory_adds_weighted_values_to_what_its_mlp_gives(model) -> None:

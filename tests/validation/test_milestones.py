@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from compositional.compare_documents import presets
 from compositional.hypernetworks.data import HypernetworkData
 from compositional.hypernetworks.settings import HypernetworkTraining
 from compositional.methods.ace import Ace, AceConfig
@@ -21,6 +22,7 @@ from compositional.methods.text_lora import TextLora, TextLoraConfig
 from compositional.methods.text_rag import TextRag, TextRagConfig
 from compositional.models.adapters import LoraSettings
 from compositional.models.blocks import blocks_of, mlp_of
+from compositional.models.product_keys import ProductKeySettings
 from compositional.models.second_mlp import SecondMlps
 from compositional.playbooks.playbook import Playbook
 from compositional.states import State
@@ -49,6 +51,14 @@ CONFIGS: dict[str, MethodConfig] = {
     "dual_mlp": DualMlpConfig(lr=3e-3),
     "sparse_memory": SparseMemoryConfig(
         lr=3.0, share_of_blocks=1.0, num_slots=32, slots_per_token=8, background_batches=3
+    ),
+    "sparse_memory_product_keys": SparseMemoryConfig(
+        slots="product_keys",
+        product_keys=ProductKeySettings(sub_keys=16, heads=2, key_width=16),
+        lr=10.0,
+        num_slots=64,
+        slots_per_token=8,
+        background_batches=3,
     ),
     "text_rag": TextRagConfig(k=1),
     "knn_lm": KnnLmConfig(k=4, temperature=0.05, share=0.5),
@@ -95,10 +105,19 @@ def test_every_strategy_has_a_milestone() -> None:
         for name, kind in METHODS.items()
         if name not in REFERENCES and tasks_of(kind()) != (TOOLS,)
     }
-    assert set(MILESTONES) == strategies
-    for name, milestone in MILESTONES.items():
-        assert type(milestone.config) is METHODS[name]
-        assert milestone.checks
+    for name in strategies:
+        assert type(MILESTONES[name].config) is METHODS[name]
+    assert {type(each.config) for each in MILESTONES.values()} == {METHODS[n] for n in strategies}
+    assert all(milestone.checks for milestone in MILESTONES.values())
+    assert set(CONFIGS) == set(MILESTONES)
+
+
+def test_sparse_memory_has_one_for_each_kind_that_is_compared() -> None:
+    runs = presets()["runs"]
+    for name in ("sparse_memory", "sparse_memory_product_keys"):
+        config = MILESTONES[name].config
+        assert isinstance(config, SparseMemoryConfig)
+        assert config.slots == runs[name]["method"].get("slots", SparseMemoryConfig.slots)
 
 
 @pytest.mark.parametrize("name", list(CONFIGS))
@@ -231,6 +250,16 @@ BROKEN: list[tuple[str, MethodConfig, tuple[Check, ...]]] = [
     ("sparse_memory", real("sparse_memory", lr=0.0), (LEARNED, FORGOTTEN)),
     ("sparse_memory", as_broken(SavesNothing, "sparse_memory"), (RESTORED,)),
     ("sparse_memory", as_broken(ForgetsNothing, "sparse_memory"), (FORGOTTEN,)),
+    (
+        "sparse_memory_product_keys",
+        real("sparse_memory_product_keys", lr=0.0),
+        (LEARNED, FORGOTTEN),
+    ),
+    (
+        "sparse_memory_product_keys",
+        as_broken(SavesNothing, "sparse_memory_product_keys"),
+        (RESTORED,),
+    ),
     ("text_rag", as_broken(KeepsNothing, "text_rag"), (ANSWERED, FORGOTTEN)),
     ("knn_lm", as_broken(StoresNothing, "knn_lm"), (LEARNED,)),
     ("jitrl", real("jitrl", kl_weight=1e9), (ANSWERED,)),
