@@ -5,8 +5,9 @@ again, and whatever runs a grid runs this.
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,56 @@ from typing import Any
 
 import yaml
 
+from compositional.chat_backends.settings import OLLAMA, OPENAI
 from compositional.config import OutputConfig
+from compositional.documents.config import EVERYWHERE
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.files import write_text
 from compositional.grids.command import GridCommand, run_grid
 from compositional.streams import Streams
 
-DOC2LORA = "doc2lora"
+DOC2LORA, ACE = "doc2lora", "ace"
+REFERENCES = (
+    "zero_shot",
+    "own_document",
+    "text_rag",
+    "text_lora",
+    "text_lora_study",
+    "full_finetuning",
+)
+"""The runs of every table: the floor, the ceiling, retrieval, LoRA on the text alone and with what
+the model asks itself, and the control that must forget."""
+
+
+@dataclass(frozen=True)
+class AceServer:
+    """A model of another program, which plays the roles of ace and answers for it.
+
+    Attributes:
+        kind: `openai` or `ollama`.
+        url: Its address.
+        model: Its name there, by which tables name it.
+    """
+
+    kind: str
+    url: str
+    model: str
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind, and a server or a model that is not named."""
+        check_choice("ace_backend", self.kind, (OPENAI, OLLAMA))
+        for name in ("url", "model"):
+            if not getattr(self, name):
+                raise ConfigError(f"ace_backend {self.kind} needs --ace_{name} as well")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the run of ace sets beside its preset.
+
+        A server gives answers and no likelihoods: every cell is answered, and what needs
+        likelihoods is not measured.
+        """
+        documents = {"generation": EVERYWHERE, "general": False}
+        return {"method": {"backend": asdict(self)}, "documents": documents}
 
 
 @dataclass(frozen=True)
@@ -29,13 +73,15 @@ class Comparison:
 
     Attributes:
         source: As `documents.source`.
-        methods: Names of runs of the comparison; none for all of them.
+        methods: Names of runs of the comparison, beside which `REFERENCES` stand; none for all.
         orders: Orders of the rounds; the first is 1, 2, ..., T, the others are drawn.
         rounds: T.
         experiment: Folder of the results; None for one named by the source.
         results_dir: Folder of all experiments' results.
         seed: Of the run and of its data.
         hypernetwork: File for doc2lora, which is compared only where one is given.
+        only: Whether the methods named are all, without `REFERENCES`.
+        ace: Who plays ace's roles; None for the run's own model.
     """
 
     source: str
@@ -46,12 +92,19 @@ class Comparison:
     results_dir: Path = OutputConfig.results_dir
     seed: int = 42
     hypernetwork: str = ""
+    only: bool = False
+    ace: AceServer | None = None
 
     @property
     def name(self) -> str:
         """The experiment's name."""
         stem = Path(self.source.rstrip("/")).name.split(".")[0]
         return self.experiment or f"documents_{stem}"
+
+    @property
+    def lacks_hypernetwork(self) -> bool:
+        """Whether doc2lora is left out of all methods for want of a file."""
+        return not self.methods and not self.hypernetwork
 
 
 def presets() -> dict[str, Any]:
@@ -65,29 +118,56 @@ def grid_of(comparison: Comparison) -> dict[str, Any]:
     """Return the grid of a comparison as a grid file holds it.
 
     Raises:
-        ConfigError: If a method is unknown, a number too small, or doc2lora has no hypernetwork.
+        ConfigError: If a method is unknown, a number too small, or something is given for a method
+            that is not compared, or not given for one that is.
     """
     check_at_least("orders", comparison.orders, 1)
     experiment = presets()
-    known: Mapping[str, Any] = experiment["runs"]
-    for name in comparison.methods:
-        check_choice("method", name, known)
-    chosen = {n: s for n, s in known.items() if not comparison.methods or n in comparison.methods}
-    if DOC2LORA in comparison.methods and not comparison.hypernetwork:
-        raise ConfigError(f"{DOC2LORA} needs --hypernetwork, the file of one for this model")
-    if comparison.hypernetwork and DOC2LORA in chosen:
-        chosen[DOC2LORA] = {
-            "method": {**known[DOC2LORA]["method"], "hypernetwork": comparison.hypernetwork}
-        }
-    elif not comparison.hypernetwork:
-        chosen.pop(DOC2LORA, None)
+    runs = _chosen(comparison, experiment["runs"])
+    for name, over in _settings_of_runs(comparison, runs).items():
+        method = {**runs[name]["method"], **over["method"]}
+        runs[name] = {**runs[name], **over, "method": method}
     return {
         **experiment,
         "experiment": comparison.name,
         "documents": {"source": comparison.source, "num_rounds": comparison.rounds},
-        "runs": chosen,
+        "runs": runs,
         "grid": {"seeds": [comparison.seed], "orders": orders_of(comparison)},
     }
+
+
+def _chosen(comparison: Comparison, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the runs that are compared, in the presets' order."""
+    for name in comparison.methods:
+        check_choice("method", name, known)
+    if comparison.only and not comparison.methods:
+        raise ConfigError("--only is for methods that are named: name them with --methods")
+    if DOC2LORA in comparison.methods and not comparison.hypernetwork:
+        raise ConfigError(f"{DOC2LORA} needs --hypernetwork, the file of one for this model")
+    wanted = set(comparison.methods or known)
+    if not comparison.only:
+        wanted.update(REFERENCES)
+    if comparison.lacks_hypernetwork:
+        wanted.discard(DOC2LORA)
+    return {name: settings for name, settings in known.items() if name in wanted}
+
+
+def _settings_of_runs(comparison: Comparison, runs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is set for one run alone, by its name.
+
+    Raises:
+        ConfigError: If a server is named for ace, which is not compared.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if comparison.hypernetwork and DOC2LORA in runs:
+        found[DOC2LORA] = {"method": {"hypernetwork": comparison.hypernetwork}}
+    if comparison.ace is not None:
+        if ACE not in runs:
+            raise ConfigError(
+                f"--ace_backend is for {ACE}, which is not compared: name it in --methods"
+            )
+        found[ACE] = comparison.ace.settings()
+    return found
 
 
 def orders_of(comparison: Comparison) -> list[list[int]]:
@@ -116,6 +196,8 @@ def compare_documents(
         CompositionalError: As `run_grid`.
     """
     grid = yaml.safe_dump(grid_of(comparison), sort_keys=False)
+    if comparison.lacks_hypernetwork:
+        print(f"{DOC2LORA} left out: no --hypernetwork", file=sys.stderr, flush=True)
     flags = ("--output.results_dir", str(comparison.results_dir), *flags)
     with TemporaryDirectory() as nowhere:
         folder = Path(nowhere) if dry_run else comparison.results_dir / comparison.name

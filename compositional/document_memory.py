@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compositional.config import RunConfig, resolve
-from compositional.errors import ConfigError, DataError, ResultsError, did_you_mean
+from compositional.errors import ConfigError, ResultsError, did_you_mean
 from compositional.memory_file import (
     FILE,
     Kept,
@@ -23,6 +23,7 @@ from compositional.memory_file import (
     write_kept,
 )
 from compositional.methods.base import Method, tasks_of
+from compositional.methods.questions import check_documents
 from compositional.methods.registry import METHODS, REFERENCES
 from compositional.models.language_model import LanguageModel
 from compositional.models.model_label import model_label
@@ -61,19 +62,15 @@ class Memory:
 
         Raises:
             ConfigError: If two have one name, or one of that name has been learned.
-            DataError: If one is too short to learn anything from.
+            DataError: If one is too short to learn anything from, or has nothing for the method.
             ModelError: If one is over the limit; nothing of it is dropped.
         """
         check_names(documents, self.documents)
-        for document in documents:
-            num_tokens = self._num_tokens(document)
-            if num_tokens < 2:
-                raise DataError(
-                    f"document {document.name!r} is {num_tokens} token long; to predict a token, "
-                    "one must stand before it"
-                )
-            if self.method.traits.reads_whole:
-                self.model.check_fits(num_tokens, 0, f"document {document.name!r}")
+        check_documents(self.model, documents, whole=self.method.traits.reads_whole)
+        check_for_method = getattr(self.method, "check_document", None)
+        if check_for_method is not None:
+            for document in documents:
+                check_for_method(document)
 
     def learn(self, document: Document, source: str = "") -> Learned:
         """Learn one document and keep it.
@@ -106,6 +103,7 @@ class Memory:
             time.monotonic() - started,
             datetime.now(UTC).isoformat(timespec="seconds"),
             source,
+            ", ".join(run.notes),
         )
         self.documents.append(document)
         self.history.append(line)
@@ -161,6 +159,7 @@ class Memory:
 
         Raises:
             ConfigError: If nothing of that name has been learned.
+            CompositionalError: If the others cannot be taught again; the memory stays as it was.
         """
         names = documents_named(words, self.history)
         rest = [document for document in self.documents if document.name not in names]
@@ -168,10 +167,11 @@ class Memory:
             self.history = [line for line in self.history if line.name not in names]
             self.documents = rest
         else:
-            say(
-                f"{self.config.method_name} cannot take a document out exactly: the {len(rest)} "
-                "others are taught again from the start"
-            )
+            if rest:
+                say(
+                    f"{self.config.method_name} cannot take a document out exactly: the "
+                    f"{len(rest)} others are taught again from the start"
+                )
             fresh = open_new(self.folder, self.config)
             sources = {line.name: line.source for line in self.history}
             for document in rest:

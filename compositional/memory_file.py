@@ -28,6 +28,7 @@ class Learned:
         seconds: What learning took.
         when: Date and time, UTC.
         source: The file or folder that was named to learn it; empty for none.
+        note: What else the method says of it; empty for nothing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Learned:
     seconds: float
     when: str
     source: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         """Return it in one line, without date and source."""
@@ -46,7 +48,8 @@ class Learned:
             trained = (
                 f", loss {self.first_loss:.3f} to {self.last_loss:.3f} in {self.num_steps} steps"
             )
-        return f"{self.name}: {self.num_tokens} tokens{trained}, {self.seconds:.1f} s"
+        noted = f", {self.note}" if self.note else ""
+        return f"{self.name}: {self.num_tokens} tokens{trained}{noted}, {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True)

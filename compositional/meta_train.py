@@ -5,11 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from compositional.documents.config import SYNTHETIC
+from compositional.documents.left_out import not_read
 from compositional.documents.names import TRAIN
 from compositional.documents.reading import read_documents
 from compositional.documents.synthetic import synthetic_documents
 from compositional.errors import ConfigError, check_at_least
+from compositional.logs import LOGGER
 from compositional.methods.dual_mlp import DualMlpConfig, save_initial
+from compositional.methods.questions import check_documents
 from compositional.models.blocks import num_last_blocks
 from compositional.models.language_model import LanguageModel
 from compositional.models.second_mlp import SecondMlps
@@ -65,13 +68,11 @@ def meta_train(
         The losses of the inner steps, the first and the last of each text.
 
     Raises:
-        DataError: If the source cannot be read.
+        DataError: If the source cannot be read, or a document is too short to learn anything from.
         ModelError: If a document is over the model's window.
     """
     documents = _documents(training)
-    for document in documents:
-        num_tokens = len(model.chat.text_ids(document.text))
-        model.check_fits(num_tokens, 0, f"document {document.name!r}")
+    check_documents(model, documents, whole=True)
     second = SecondMlps(model.backbone, num_last_blocks(model.backbone, method.share_of_blocks))
     second.attach()
     losses = meta_learn(
@@ -90,10 +91,16 @@ def meta_train(
 
 
 def _documents(training: MetaTraining) -> Sequence[Document]:
+    """Return the documents to learn from, and log what of the source is not taken."""
+    most = training.num_documents
     if training.source == SYNTHETIC:
-        found = synthetic_documents(
-            training.num_documents, training.num_facts, training.seed, TRAIN
-        )
-    else:
-        found = read_documents(Path(training.source).expanduser())[: training.num_documents]
-    return [each.document for each in found]
+        made = synthetic_documents(most, training.num_facts, training.seed, TRAIN)
+        return [each.document for each in made]
+    path = Path(training.source).expanduser()
+    found = read_documents(path)
+    for line in not_read([path]):
+        LOGGER.warning(line)
+    if len(found) > most:
+        left = len(found) - most
+        LOGGER.warning("%d of %d documents not taken: num_documents is %d", left, len(found), most)
+    return [each.document for each in found[:most]]

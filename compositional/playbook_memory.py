@@ -8,7 +8,7 @@ from typing import Any
 from compositional.config import resolve
 from compositional.document_memory import Memory, open_new
 from compositional.errors import ConfigError
-from compositional.memory_file import Learned, is_kept
+from compositional.memory_file import Kept, Learned, is_kept, read_kept
 from compositional.methods.ace import Ace
 from compositional.playbooks.files import load_playbook, playbook_path, save_playbook
 
@@ -47,19 +47,20 @@ def begin_with(
     """Begin a memory with a playbook and its documents, and write it.
 
     Args:
-        folder: Of the memory; nothing has been learned there.
+        folder: Of the memory; nothing has been learned there, or all of it was forgotten.
         settings: Of the memory, as a config file holds them; its method is ace.
         flags: Laid over them.
         playbooks: Folder of playbooks.
         name: The playbook's.
 
     Raises:
-        ConfigError: If the memory has learned already, or the playbook is over its budget.
+        ConfigError: If the memory holds something, or the playbook is over its budget.
         CompositionalError: As `load_playbook`.
     """
-    if is_kept(folder):
+    if is_kept(folder) and _holds_something(read_kept(folder)):
         raise ConfigError(
-            f"memory {folder.name!r} has learned already: name another --memory to load into"
+            f"memory {folder.name!r} has learned already: forget that first, or name another "
+            "--memory to load into"
         )
     playbook, documents = load_playbook(playbooks, name)
     memory = open_new(folder, resolve(settings, flags))
@@ -79,3 +80,9 @@ def begin_with(
     ]
     memory.save()
     return memory
+
+
+def _holds_something(kept: Kept) -> bool:
+    """Whether a memory holds documents, feedback, or entries of a playbook without documents."""
+    playbook = kept.state.metadata.get("playbook", {})
+    return bool(kept.history or playbook.get("entries"))

@@ -103,6 +103,7 @@ class RunContext:
         budget: Counters of what the method cost.
         progress: Progress lines.
         losses: The loss of every step, by training.
+        notes: What else is to be said of lessons, a line each, for whoever shows it.
         stop: Whether the process was asked to stop.
         processes: Those that compute the run together.
     """
@@ -117,6 +118,7 @@ class RunContext:
     budget: Budget = field(default_factory=Budget)
     progress: Progress = field(default_factory=Progress)
     losses: dict[str, list[float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     stop: StopRequest = field(default_factory=StopRequest)
     processes: Processes = field(default_factory=Processes)
 

@@ -16,7 +16,9 @@ from compositional.generation.answers import AnswerStore
 from compositional.held_out import HeldOutProbe
 from compositional.identity import check_same_config, identity_of
 from compositional.locks import hold
+from compositional.logs import LOGGER
 from compositional.methods.base import Method, tasks_of
+from compositional.methods.questions import check_documents
 from compositional.models.language_model import LanguageModel
 from compositional.preemption import PreemptedError, StopRequest, noting_signals
 from compositional.preparing import load_for, prepare_benchmark
@@ -60,6 +62,9 @@ def prepare_run(config: RunConfig) -> Prepared:
             f"{benchmark.task}"
         )
     model = load_for(config)
+    if benchmark.task == DOCUMENTS:
+        taught = [document for round_ in benchmark.rounds for document in round_.documents]
+        check_documents(model, taught, whole=False)
     method = config.method.build(model, benchmark)
     if benchmark.adaptation is not None and not method.traits.learns_adaptation:
         raise ConfigError(
@@ -93,6 +98,8 @@ def run(
         threads = None if is_new else folder.environment().get("threads")
         with computing_with(threads), noting_signals() as stop:
             prepared = prepare_run(config)
+            for line in prepared.benchmark.left_out:
+                LOGGER.warning("%s: %s", config.run, line)
             identity = identity_of(config, prepared.model, prepared.benchmark)
             if is_new:
                 columns = columns_of(prepared.benchmark, config.evaluation)

@@ -1,6 +1,7 @@
-"""Ollama's protocol in front of an OpenAI-compatible server: for protocol tests, not for Ollama.
+"""Ollama's protocol in front of a llama.cpp server: for protocol tests, not for Ollama.
 
 `/api/version`, `/api/tags` and `/api/chat` with `format`, `options` and streaming as lines of JSON.
+Conversations over `num_ctx` lose their oldest turns without a word, as Ollama cuts them.
 """
 
 import json
@@ -16,6 +17,8 @@ from tests.servers_toy import Server, say_json, serving
 
 NAME = "toy:latest"
 WHEN = "2026-01-01T00:00:00Z"
+WINDOW = 4096
+"""Where none is named, as Ollama has it."""
 
 
 def options_of(body: dict[str, Any]) -> dict[str, Any]:
@@ -35,13 +38,32 @@ def options_of(body: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
+def num_tokens(upstream: str, messages: list[dict[str, str]]) -> int:
+    """The length of a conversation as the server upstream words it."""
+    with httpx2.Client(base_url=upstream, timeout=60, trust_env=False) as client:
+        worded = client.post("/apply-template", json={"messages": messages}).json()["prompt"]
+        asked = {"content": worded, "parse_special": True}
+        return len(client.post("/tokenize", json=asked).json()["tokens"])
+
+
+def cut(upstream: str, messages: list[dict[str, str]], num_ctx: int) -> list[dict[str, str]]:
+    """Drop the oldest turns until the rest fits; system messages and the last turn stay."""
+    while num_tokens(upstream, messages) > num_ctx:
+        turns = [message for message in messages[:-1] if message["role"] != "system"]
+        if not turns:
+            break
+        messages = [message for message in messages if message is not turns[0]]
+    return messages
+
+
 def chat(upstream: str, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
     """Answer `/api/chat`: at once, or a line for each word and a last one with the counts."""
     if body["model"] not in (NAME, NAME.partition(":")[0]):
         say_json(handler, {"error": f"model '{body['model']}' not found"}, 404)
         return
     started = time.monotonic_ns()
-    asked = {"messages": body["messages"], **options_of(body)}
+    num_ctx = body.get("options", {}).get("num_ctx", WINDOW)
+    asked = {"messages": cut(upstream, body["messages"], num_ctx), **options_of(body)}
     answered = httpx2.post(
         f"{upstream}/v1/chat/completions", json=asked, timeout=60, trust_env=False
     ).json()

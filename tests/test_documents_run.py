@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from compositional.compare_documents import Comparison, compare_documents, grid_of, presets
+from compositional.compare_documents import presets
 from compositional.config import RunConfig, read_experiment, resolve
-from compositional.errors import ConfigError
 from compositional.experiment import run_experiment
 from compositional.files import read_json, read_json_lines
 from compositional.methods.registry import METHODS
@@ -194,6 +193,16 @@ def test_a_method_for_tools_is_refused(make) -> None:
     assert "is for rounds of tools" in said
 
 
+@pytest.mark.parametrize("method", ["zero_shot", "text_lora", "dual_mlp"])
+def test_a_document_of_one_token_stops_a_run_before_it_starts(make, tmp_path, method) -> None:
+    asked = [{"question": "Which?", "answers": [f"{n}"]} for n in range(4)]
+    rows = [{"text": "x", "name": n, "questions": asked} for n in ("a", "b", "c", "d")]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = make(method, documents={**DOCUMENTS, "source": str(tmp_path / "d.jsonl")})
+    assert "is 1 token long; to predict a token, one must stand before it" in refused(config)
+    assert not (config.results_folder / "result.json").exists()
+
+
 def test_what_is_said_of_other_rounds_changes_no_id(make) -> None:
     config = make("dual_mlp")
     assert make("dual_mlp", data={"data_seed": 3}).id == config.id
@@ -218,51 +227,3 @@ def test_every_method_of_documents_has_a_file_and_a_place_in_the_comparison() ->
     for name, experiment in shipped.items():
         for key in ("name", "slots"):
             assert experiment["method"].get(key) == runs[name]["method"].get(key)
-
-
-def test_doc2lora_is_compared_where_a_hypernetwork_is_given() -> None:
-    assert "doc2lora" not in grid_of(Comparison("synthetic"))["runs"]
-    runs = grid_of(Comparison("synthetic", hypernetwork="h.safetensors"))["runs"]
-    assert runs["doc2lora"]["method"] == {"name": "doc2lora", "hypernetwork": "h.safetensors"}
-    assert set(runs) == set(presets()["runs"])
-    only = Comparison("synthetic", ("zero_shot",), hypernetwork="h.safetensors")
-    assert list(grid_of(only)["runs"]) == ["zero_shot"]
-    with pytest.raises(ConfigError, match="doc2lora needs --hypernetwork"):
-        grid_of(Comparison("synthetic", ("doc2lora",)))
-
-
-def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder, capsys) -> None:
-    comparison = Comparison(
-        "synthetic", ("zero_shot", "knn_lm"), 2, 2, results_dir=tmp_path / "results", seed=3
-    )
-    grid = grid_of(comparison)
-    assert grid["experiment"] == "documents_synthetic"
-    assert grid["grid"]["orders"][0] == [1, 2]
-    assert list(grid["runs"]) == ["zero_shot", "knn_lm"]
-    flags = [
-        "--model.name", str(toy_model_folder), "--model.device", "cpu",
-        "--documents.num_facts", "4", "--documents.untaught", "1",
-        "--documents.questions_per_document", "2", "--documents.documents_per_round", "1",
-        "--documents.general", "false", "--evaluation.max_new_tokens", "4",
-        "--output.checkpoint_dir", str(tmp_path / "checkpoints"),
-    ]  # fmt: skip
-    assert compare_documents(comparison, 1, flags) == 0
-    folder = tmp_path / "results" / "documents_synthetic"
-    runs = sorted(path.parent.name for path in folder.glob("*/result.json"))
-    assert runs == [f"{name}_order{o}" for name in ("knn_lm", "zero_shot") for o in ("1-2", "2-1")]
-    assert (folder / "report.html").exists()
-    scores, costs = ((folder / name).read_text() for name in ("scores.md", "costs.md"))
-    assert scores.startswith("### Methods compared\n")
-    assert [line.split("|")[1:3] for line in scores.splitlines()[4:6]] == [
-        [" zero_shot ", "      2 "], [" knn_lm    ", "      2 "],
-    ]  # fmt: skip
-    assert "seconds a document" in costs
-    assert compare_documents(comparison, 1, flags) == 0  # nothing is left to run
-    assert "4 runs, 4 of them finished" in capsys.readouterr().err
-
-
-def test_an_unknown_method_of_a_comparison_is_one_line(tmp_path) -> None:
-    comparison = Comparison("synthetic", ("dual_mpl",), results_dir=tmp_path)
-    with pytest.raises(ConfigError, match="did you mean 'dual_mlp'"):
-        compare_documents(comparison, 1)
-    assert not list(tmp_path.iterdir())

@@ -49,6 +49,13 @@ def test_a_file_that_does_not_name_its_model_is_read(tmp_path: Path) -> None:
     assert read_kept(tmp_path).model_name == ""
 
 
+def test_a_line_says_what_a_method_noted() -> None:
+    line = KEPT.history[1]
+    assert str(line) == "b: 2 tokens, 0.5 s"
+    assert str(replace(line, note="1 questions")) == "b: 2 tokens, 1 questions, 0.5 s"
+    assert str(KEPT.history[0]) == "a: 4 tokens, loss 3.500 to 0.250 in 2 steps, 1.1 s"
+
+
 def test_keys_that_are_numbers_come_back_as_texts(tmp_path: Path) -> None:
     state = State({}, {"counts": {2: 1, 10: 2}})
     write_kept(tmp_path, Kept({}, "", state, (), ()))

@@ -12,7 +12,6 @@ from compositional.document_memory import open_memory
 from compositional.files import read_json
 from compositional.memory_file import FILE, read_kept, write_kept
 from compositional.methods.ace import Ace
-from compositional.playbooks.playbook import Playbook
 from tests.playbooks.scripted import add, curated, generated, reflected
 from tests.servers_toy import always, hang, openai_like, serving
 
@@ -48,7 +47,7 @@ def teacher(body: Any) -> str:
     return "What of it?" if "Write one question" in said else "It is so."
 
 
-def test_learns_asks_shows_and_forgets_through_a_server(
+def test_learns_asks_and_shows_through_a_server(
     at_home: Path, toy_model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(openai_like(teacher)) as server:
@@ -56,7 +55,10 @@ def test_learns_asks_shows_and_forgets_through_a_server(
         assert learn(toy_model_folder, "a.txt", **place) == 0
         assert main(["learn", "b.md"]) == 0
         assert main(["ask", "Where is the mill?"]) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == "It is so."
+        said = capsys.readouterr().out.splitlines()
+        came_to = "1 questions, 0 right at once, 1 entries added and 1 kept, 1 in the playbook"
+        assert said[0].startswith(f"learned a.txt: 37 tokens, {came_to}, ")
+        assert said[-1] == "It is so."
         asked = server.seen[-1][1]["messages"][0]["content"]
         assert "The Vunda." in asked
         assert "The bread." in asked
@@ -67,34 +69,34 @@ def test_learns_asks_shows_and_forgets_through_a_server(
     assert "[str-00002] helpful=0 harmful=0 :: The bread." in said
     assert re.search(r"^playbook entries +2$", said, re.MULTILINE)
     assert re.search(rf"^back end +{server.url}/v1$", said, re.MULTILINE)
-    assert main(["forget", "a.txt"]) == 0
-    assert capsys.readouterr().out == "forgot a.txt; 1 documents are left\n"
-    method = open_memory(MEMORY).method
-    assert isinstance(method, Ace)
-    assert [entry.text for entry in method.playbook.entries] == ["The bread."]
 
 
-def test_a_document_in_a_mixed_entry_is_forgotten_by_teaching_the_others_again(
+def test_a_document_is_forgotten_by_teaching_the_others_again(
     at_home: Path, toy_model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What is left is what would be there had the document never been learned."""
     with serving(openai_like(teacher)) as server:
         place = {"kind": "openai", "url": f"{server.url}/v1", "model": "m"}
+        assert learn(toy_model_folder, "b.md", "--memory", "alone", **place) == 0
         assert learn(toy_model_folder, "a.txt", "b.md", **place) == 0
-        memory = open_memory(MEMORY)
-        assert isinstance(memory.method, Ace)
-        mixed = Playbook().add("facts", "The Vunda and bread.", ["a.txt", "b.md"])
-        memory.method.playbook = mixed
-        memory.save()
         before = (MEMORY / FILE).read_bytes()
+        capsys.readouterr()
         assert main(["forget", "a.txt"]) == 0
-        assert "cannot take a document out exactly: the 1 others" in capsys.readouterr().out
-        again = open_memory(MEMORY).method
-        assert isinstance(again, Ace)
-        assert [entry.text for entry in again.playbook.entries] == ["The bread."]
+        assert capsys.readouterr().out.splitlines() == [
+            "ace cannot take a document out exactly: the 1 others are taught again from the start",
+            "forgot a.txt; 1 documents are left",
+        ]
+        alone, left = (read_kept(MEMORY.parent / name) for name in ("alone", "default"))
+        assert left.state.metadata == alone.state.metadata
+        assert left.documents == alone.documents
         (MEMORY / FILE).write_bytes(before)
     assert main(["forget", "a.txt"]) == 2  # now that nobody answers
     assert "no server can be reached" in capsys.readouterr().err
     assert (MEMORY / FILE).read_bytes() == before
+    assert main(["forget", "a.txt", "b.md"]) == 0  # nothing is left to be taught
+    assert capsys.readouterr().out == "forgot a.txt, b.md; 0 documents are left\n"
+    assert main(["playbook"]) == 0
+    assert capsys.readouterr().out == "the playbook is empty\n"
 
 
 def test_a_real_llama_cpp_server_and_the_protocol_of_ollama_teach(
@@ -178,8 +180,10 @@ def test_a_playbook_is_kept_as_json_and_begins_another_memory(
     assert isinstance(first, Ace)
     assert (found.playbook, found.documents) == (first.playbook, first.documents)
     assert main(["ask", "Where?", "--memory", "other", "--evaluation.max_new_tokens", "2"]) == 0
+    assert main(["forget", "a.txt", "--memory", "other"]) == 0
+    assert main(load) == 0  # all of it was forgotten
     for words, message in (
-        (load, "'other' has learned already"),
+        (load, "'other' has learned already: forget that first, or name another --memory"),
         (["playbook", "--load", "../mill", "--memory", "new"], "must be a plain name"),
         (["playbook", "--save", "../mill"], "must be a plain name"),
         (["playbook", "--load", "none", "--memory", "new"], "no such file"),

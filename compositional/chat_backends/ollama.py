@@ -1,6 +1,8 @@
 """Ollama's own protocol: `/api/chat` with a schema as `format` and the window named.
 
-Its `/v1` cannot name the window, and a prompt over the window is cut without a word.
+Its `/v1` cannot name the window, and a prompt over the window is cut without a word: of a
+conversation the oldest turns are dropped, and the count of the prompt is of what was left. So a
+turn that might not fit is refused before it is sent.
 """
 
 from collections.abc import Sequence
@@ -43,6 +45,7 @@ class OllamaBackend(ServedBackend):
         check_at_least("backend.num_ctx", num_ctx, 1)
         super().__init__(JsonServer(url, timeout_seconds, retries), model, system)
         self.num_ctx = num_ctx
+        self._last: tuple[list[Message], Reply] | None = None
 
     def check(self) -> None:
         """See that the server is there and has the model.
@@ -90,6 +93,7 @@ class OllamaBackend(ServedBackend):
         seed: int = 0,
     ) -> Reply:
         """Answer a conversation; see `ChatBackend.chat`."""
+        self._check_room(messages, max_tokens)
         reply = super().chat(
             messages, schema, max_tokens=max_tokens, temperature=temperature, seed=seed
         )
@@ -98,4 +102,29 @@ class OllamaBackend(ServedBackend):
                 f"{self.name}: a prompt of {reply.prompt_tokens} tokens and {max_tokens} for the "
                 f"answer are over backend.num_ctx ({self.num_ctx})"
             )
+        self._last = list(messages), reply
         return reply
+
+    def _check_room(self, messages: Sequence[Message], max_tokens: int) -> None:
+        """Refuse to go on with the last conversation where its oldest turn might be dropped.
+
+        What was said so far was counted by the server. What is said now has no more tokens than
+        bytes; where that is less, the room of an answer is kept for it, since turns have tokens
+        of their own.
+
+        Raises:
+            TooLongError: With what there is, and what is wanted.
+        """
+        if self._last is None:
+            return
+        before, reply = self._last
+        if len(messages) <= len(before) or list(messages[: len(before)]) != before:
+            return
+        said = reply.prompt_tokens + reply.completion_tokens
+        added = sum(len(message.content.encode()) for message in messages[len(before) + 1 :])
+        room = max(added, max_tokens)
+        if said + room + max_tokens > self.num_ctx:
+            raise TooLongError(
+                f"{self.name}: a conversation of {said} tokens, with {room} for a further turn and "
+                f"{max_tokens} for the answer, may go over backend.num_ctx ({self.num_ctx})"
+            )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # help and wrong flags need no model library
 MEMORIES = Path("checkpoints") / "memories"
 DEFAULT_METHOD = "dual_mlp"
 MOST_BYTES = 200
-MOST_SHOWN = 5
+TEXT_NAME = "text"
 ANSWERS = {"max_new_tokens": 48}
 
 
@@ -44,17 +44,24 @@ def memory_folder(name: str) -> Path:
 
 
 def learn(argv: Sequence[str]) -> int:
-    """Learn documents, to be asked about when they are gone."""
+    """Learn documents, or a text, to be asked about when they are gone."""
     from compositional.files import check_writable
     from compositional.locks import hold
     from compositional.memory_file import FILE, check_names, is_kept, read_kept
 
     parser = memory_parser("learn", learn.__doc__)
-    parser.add_argument("path", type=Path, nargs="+", help=".txt, .md, .jsonl, or a folder of them")
+    if not _has_text(argv):  # the values of other flags would be taken for paths
+        kinds = ".txt, .md, .jsonl, or a folder of them"
+        parser.add_argument("path", type=Path, nargs="+", help=kinds)
+    parser.add_argument("--text", help="a text to learn, in place of files")
+    parser.add_argument("--name", help=f"what that text is called; {TEXT_NAME!r} by default")
     parser.add_argument("--method", help=f"how a new memory learns; {DEFAULT_METHOD} by default")
     known, flags = parser.parse_known_args(argv)
     folder = memory_folder(known.memory)
-    found = _documents(known.path)
+    if known.text is None:
+        found = _documents(known.path, known.name)
+    else:
+        found = _given(known.text, known.name, flags)
     documents = [document for document, _ in found]
     with hold(folder, "--memory"):
         kept = read_kept(folder) if is_kept(folder) else None
@@ -67,22 +74,32 @@ def learn(argv: Sequence[str]) -> int:
     return 0
 
 
-def _documents(paths: Sequence[Path]) -> "list[tuple[Document, str]]":
-    """Read documents, each with the path that it was named by; say what of a folder is none."""
-    from compositional.documents.reading import SUFFIXES, passed_over, read_documents
+def _has_text(argv: Sequence[str]) -> bool:
+    return any(word.partition("=")[0] == "--text" for word in argv)
 
+
+def _documents(paths: Sequence[Path], name: str | None) -> "list[tuple[Document, str]]":
+    """Read documents, each with the path that it was named by; say what of a folder is none."""
+    from compositional.documents.left_out import not_read
+    from compositional.documents.reading import read_documents
+
+    if name is not None:
+        raise ConfigError(f"--name {name!r} is for --text: a file is called by its own name")
     found = [(each.document, str(path)) for path in paths for each in read_documents(path)]
-    others = [str(file) for path in paths for file in passed_over(path)]
-    if others:
-        kinds = ", ".join(SUFFIXES)
-        print(f"not read, no {kinds} file: {_shown(others)}", file=sys.stderr, flush=True)
+    for line in not_read(paths):
+        print(line, file=sys.stderr, flush=True)
     return found
 
 
-def _shown(names: Sequence[str]) -> str:
-    """Return names in a row, the first few where they are many."""
-    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-    return ", ".join(names[:MOST_SHOWN]) + more
+def _given(text: str, name: str | None, flags: Sequence[str]) -> "list[tuple[Document, str]]":
+    """Return the text of a command line as the one document, which no file is named for."""
+    from compositional.documents.reading import text_document
+
+    if flags and not flags[0].startswith("--"):
+        raise ConfigError(
+            f"learn was given both --text and {flags[0]!r}: learn one, then the other"
+        )
+    return [(text_document(name or TEXT_NAME, text), "")]
 
 
 def _opened(
@@ -142,6 +159,7 @@ def feedback(argv: Sequence[str]) -> int:
 def forget(argv: Sequence[str]) -> int:
     """Forget documents that were learned, or the feedback on questions."""
     from compositional.document_memory import open_memory
+    from compositional.documents.left_out import shown
     from compositional.locks import hold
     from compositional.memory_file import documents_named, read_kept
 
@@ -157,7 +175,7 @@ def forget(argv: Sequence[str]) -> int:
         documents_named(known.name, read_kept(folder).history)
         memory = open_memory(folder)
         names = memory.forget(known.name, lambda text: print(text, flush=True))
-    print(f"forgot {_shown(names)}; {len(memory.documents)} documents are left")
+    print(f"forgot {shown(names)}; {len(memory.documents)} documents are left")
     return 0
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from compositional.documents.asking import asked_questions
 from compositional.documents.choices import Choices, choices_of
 from compositional.documents.config import ENDS, SYNTHETIC, DocumentsConfig
+from compositional.documents.left_out import not_read, without_questions
 from compositional.documents.normalising import normalise
-from compositional.documents.sources import open_documents
+from compositional.documents.sources import open_documents, path_read
 from compositional.documents.types import QuestionedDocument
 from compositional.errors import DataError
 from compositional.files import canonical_json, sha256_text
@@ -73,6 +74,7 @@ def prepare_documents(config: DocumentsConfig, seed: int) -> Benchmark:
         general=general_questions(streams) if config.general else (),
         taught_answers=taught,
         generates_at_ends=config.generation == ENDS,
+        left_out=_left_out(config, everything),
     )
 
 
@@ -96,6 +98,12 @@ def _drawn(
     if config.source != SYNTHETIC:
         order = streams.generator("documents").permutation(len(questioned))
     return [questioned[place] for place in order[config.skip : config.num_needed]]
+
+
+def _left_out(config: DocumentsConfig, documents: Sequence[QuestionedDocument]) -> tuple[str, ...]:
+    """Return lines on what of the source is not read, and on documents without a question."""
+    path = path_read(config)
+    return (*not_read([] if path is None else [path]), *without_questions(documents))
 
 
 def _examples(

@@ -173,6 +173,17 @@ def _document(name: str, text: str, where: str) -> Document:
     return Document(" ".join(name.split()), text)
 
 
+def text_document(name: str, text: str) -> Document:
+    """Return a text that stands in no file as a document.
+
+    Raises:
+        DataError: If name or text is empty, or holds what no text has.
+    """
+    if not name.strip():
+        raise DataError(f"the text is named {name!r}: a name holds a letter")
+    return _document(name, text, f"the text named {name!r}")
+
+
 def _check_unique(path: Path, documents: list[QuestionedDocument]) -> None:
     """Refuse two documents of one name, and two questions of one id."""
     names: set[str] = set()

@@ -30,12 +30,24 @@ def open_documents(config: DocumentsConfig, seed: int) -> list[QuestionedDocumen
         return synthetic_documents(config.num_needed, config.num_facts, seed)
     if source == BFCL_MEMORY:
         return read_bfcl_memory(wheel_folder(BFCL_MEMORY_WHEEL))
+    path = path_read(config)
+    if path is not None:
+        return read_documents(path)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return read_hub(str(folder), None)
+    return read_hub(HUB_IDS.get(source, source), config.revision)
+
+
+def path_read(config: DocumentsConfig) -> Path | None:
+    """Return the file or folder of documents that a source is; None where it is another one."""
+    source = str(config.source)
+    if source in (SYNTHETIC, BFCL_MEMORY):
+        return None
     path = Path(source).expanduser()
     if path.is_dir() and any(path.rglob("*.parquet")):
-        return read_hub(str(path), None)
-    if path.exists() or path.suffix:
-        return read_documents(path)
-    return read_hub(HUB_IDS.get(source, source), config.revision)
+        return None
+    return path if path.exists() or path.suffix else None
 
 
 def read_hub(name: str, revision: str | None) -> list[QuestionedDocument]:

@@ -94,9 +94,12 @@ def run_grid(
 
 def _prepared(command: GridCommand, spec: GridSpec, left: Sequence[GridRun]) -> GridCommand:
     """Check all runs, make data and model once, and keep the grid as it is now for all of them."""
+    left_out: list[str] = []
     for grid_run in left:
         check_can_start(grid_run.config, resume=True)
-        prepare_run(grid_run.config)
+        left_out += prepare_run(grid_run.config).benchmark.left_out
+    for line in dict.fromkeys(left_out):
+        print(line, file=sys.stderr, flush=True)
     folder = left[0].config.results_folder.parent
     return replace(command, file=keep_copy(spec, folder))
 

@@ -29,6 +29,7 @@ def print_grid_plan(
         check_at_least("price_per_hour", price_per_hour, 0)
     left = {grid_run.index for grid_run in pending(runs)}
     rates: dict[str, Rates] = {}
+    left_out: dict[str, None] = {}
     total = 0.0
     with TemporaryDirectory() as folder:
         for grid_run in runs:
@@ -38,12 +39,15 @@ def print_grid_plan(
                 continue
             config = without_traces(grid_run.config, Path(folder))
             prepared = prepare_run(config)
+            left_out |= dict.fromkeys(prepared.benchmark.left_out)
             kind = canonical_json([str(config.model), config.evaluation.batch_size])
             if kind not in rates:
                 rates[kind] = measure_rates(prepared, config)
             _, seconds = plan_lines(prepared, config, rates[kind])
             total += seconds
             print(f"{start}: about {minutes(seconds)} at the most")
+    for line in left_out:
+        print(line)
     hours = total / 3600
     print(
         f"{len(runs)} runs, {len(runs) - len(left)} finished; {hours:.1f} hours of work at the "

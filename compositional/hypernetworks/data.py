@@ -6,6 +6,7 @@ from pathlib import Path
 
 from compositional.documents.asking import asked_questions
 from compositional.documents.config import SYNTHETIC
+from compositional.documents.left_out import not_read, without_questions
 from compositional.documents.names import TEST, TRAIN
 from compositional.documents.needles import FORMS, SENTENCE, Needles, needles
 from compositional.documents.reading import read_documents
@@ -15,6 +16,7 @@ from compositional.documents.types import QuestionedDocument
 from compositional.errors import ConfigError, DataError, check_at_least, check_choice
 from compositional.generation.generate import generate
 from compositional.hypernetworks.haystacks import among_other_facts, haystacks
+from compositional.logs import LOGGER
 from compositional.methods.questions import question_text
 from compositional.models.hypernetwork_file import TEXT
 from compositional.models.language_model import LanguageModel
@@ -121,7 +123,7 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
             TRAINING: synthetic_documents(count, data.num_facts, seed, TRAIN),
             HELD_OUT: synthetic_documents(held_out, data.num_facts, seed, TEST),
         }
-    found = [d for d in read_documents(Path(data.source).expanduser()) if d.questions]
+    found = _questioned(Path(data.source).expanduser())
     if len(found) < count + held_out:
         raise DataError(
             f"{data.source} has {len(found)} documents with questions; contexts {count} and "
@@ -130,6 +132,14 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
     order = Streams(seed).generator("hypernetwork documents").permutation(len(found))
     drawn = [found[place] for place in order]
     return {TRAINING: drawn[held_out : held_out + count], HELD_OUT: drawn[:held_out]}
+
+
+def _questioned(path: Path) -> Documents:
+    """Return the documents of a file or folder that have questions, and log what is left out."""
+    everything = read_documents(path)
+    for line in (*not_read([path]), *without_questions(everything)):
+        LOGGER.warning(line)
+    return [document for document in everything if document.questions]
 
 
 def _trained_on(data: HypernetworkData, model: LanguageModel) -> Documents:

@@ -2,6 +2,9 @@
 
 Zhang et al. 2025 (arXiv 2510.04618). Nothing trains. The documents are read while they are learned;
 afterwards the playbook alone stands before a question, unless `document_tokens` says otherwise.
+
+It takes no document out by itself: what a lesson did to counters, order and texts of other entries
+cannot be told apart afterwards, so that whoever forgets one teaches the others again.
 """
 
 from collections.abc import Sequence
@@ -19,14 +22,14 @@ from compositional.methods.lesson_questions import lesson_questions, say_through
 from compositional.methods.prompts import asked
 from compositional.methods.questions import answer_prompts, asked_text, documents_of
 from compositional.methods.retrieval import sentence_embedder
-from compositional.methods.self_study import say_alone
+from compositional.methods.self_study import check_sentences_fit, say_alone
 from compositional.methods.server_answers import answer_through, check_server_can_run
 from compositional.models.language_model import LanguageModel
 from compositional.playbooks.asking import Asker
 from compositional.playbooks.evolving import Evolver
 from compositional.playbooks.lesson import PlaybookLesson, saved_lesson
 from compositional.playbooks.limits import Embed
-from compositional.playbooks.playbook import Entry, Playbook
+from compositional.playbooks.playbook import Playbook
 from compositional.playbooks.roles import Roles, longest_fixed_prompt
 from compositional.playbooks.tally import Tally
 from compositional.run_context import RunContext
@@ -52,7 +55,8 @@ class AceConfig:
         epochs: Passes over a round's questions, offline.
         questions: Questions of a document that the model asks itself, or training rows of a tool,
             at the most.
-        held_out: Share of them by which the playbook is chosen, offline.
+        held_out: Share of them by which the playbook is chosen, offline, rounded down; one at the
+            least where there are two, and 0 for none.
         retries: Further answers to a question that was answered wrongly, each after a reflection.
         right_at: F1 from which on an answer to a question of its own counts as right.
         playbook_tokens: Tokens that the playbook may have.
@@ -109,7 +113,7 @@ class AceConfig:
 class Ace:
     """The method; see `AceConfig`."""
 
-    traits = Traits()
+    traits = Traits(reads_whole=False)
 
     def __init__(self, config: AceConfig, model: LanguageModel) -> None:
         self.config = config
@@ -125,8 +129,8 @@ class Ace:
         """Let the playbook evolve on the round's questions, from where a cut-off lesson stopped.
 
         Raises:
-            BackendError: If the back end cannot be reached, or none of its replies can be used; the
-                playbook is then as it was.
+            BackendError: If the back end cannot be reached, none of its replies can be used, or it
+                asks itself nothing; the playbook is then as it was.
         """
         key = f"round {round_.index}"
         lesson, tally = saved_lesson(key, run) or (self._new_lesson(key, round_, run), None)
@@ -142,14 +146,14 @@ class Ace:
                 f"{self.backend.name}: none of {new.replies} replies in {key} can be used, so the "
                 f"playbook stays as it was; of the last one: {asker.last_wrong}"
             )
-        LOGGER.info(
-            "%s: %s: %d questions, %d right at once; %d entries added, %d in the playbook; "
-            "%d steps left out",
-            *(run.name, key, new.questions, new.right, new.added),
-            *(len(playbook.entries), new.skipped),
-        )
+        learned = documents_of(round_)
+        note = lesson.in_words(new, playbook, [document.name for document in learned])
+        if self._share_held_out and not lesson.held_out:
+            note += ", none held out to choose the playbook by"
+        LOGGER.info("%s: %s: %s", run.name, key, note)
+        run.notes.append(note)
         self.playbook, self.tally = playbook, tally
-        self.documents += documents_of(round_)
+        self.documents += learned
         run.budget.buffer_bytes = len(canonical_json(self.state_dict().metadata).encode())
 
     def _new_lesson(self, key: str, round_: Round, run: RunContext) -> PlaybookLesson:
@@ -158,9 +162,19 @@ class Ace:
         is_server = self.config.backend.is_server
         say = say_through(backend, run) if is_server else partial(say_alone, self.own_model, run)
         questions = lesson_questions(round_, self.config.questions, say, run)
-        share = self.config.held_out if self.config.mode == OFFLINE else 0.0
-        kept, held_out = split_held_out(questions, share, key, run)
+        if not questions:
+            raise BackendError(
+                f"nothing can be learned from {round_.name!r}: {backend.name} asked itself no "
+                "question that it answered, and no training row has a single call; take another "
+                "model, or another method"
+            )
+        kept, held_out = split_held_out(questions, self._share_held_out, key, run)
         return PlaybookLesson(key, kept, held_out, self.playbook)
+
+    @property
+    def _share_held_out(self) -> float:
+        """The share of a lesson's questions by which its playbook is chosen."""
+        return self.config.held_out if self.config.mode == OFFLINE else 0.0
 
     def _evolver(self, asker: Asker) -> Evolver:
         config = self.config
@@ -208,7 +222,7 @@ class Ace:
         return answer_prompts(self.model, examples, prompts, run)
 
     def check_fits(self, benchmark: Benchmark) -> None:
-        """Refuse prompts that a full playbook, or a reply to mend, would take over the window.
+        """Refuse what a full playbook, a reply to mend, or a long sentence takes over the window.
 
         Raises:
             ModelError: With what is too long.
@@ -225,18 +239,18 @@ class Ace:
             config.reply_tokens,
             "a role's prompt with a full playbook and a reply to mend",
         )
+        for round_ in benchmark.rounds:
+            for document in round_.documents:
+                self.check_document(document)
 
-    def can_forget(self, name: str) -> bool:
-        """Whether no entry mixes what comes from a document with what comes from another one."""
-        return all(entry.sources == (name,) for entry in self._entries_of(name))
+    def check_document(self, document: Document) -> None:
+        """Refuse a document with a sentence that is too long for the model that is asked about it.
 
-    def forget(self, name: str) -> None:
-        """Take out a document and the entries that come from it; see `can_forget`."""
-        self.playbook = self.playbook.without(entry.id for entry in self._entries_of(name))
-        self.documents = [document for document in self.documents if document.name != name]
-
-    def _entries_of(self, name: str) -> list[Entry]:
-        return [entry for entry in self.playbook.entries if name in entry.sources]
+        Raises:
+            ModelError: If there is one; a server knows its own window.
+        """
+        if self.model is not None:
+            check_sentences_fit(self.model, document, self.config.questions)
 
     def describe(self) -> dict[str, Any]:
         """Return what the command `info` says of it."""

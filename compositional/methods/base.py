@@ -20,8 +20,8 @@ class Traits:
         learns_adaptation: Whether it takes a lesson before round 1, on tools of no column.
         has_first_row: Whether it can answer before it learned anything.
         only_score: The one score that its answers are meant for; None for all of them.
-        reads_whole: Whether a document must fit the model's window; it is cut into rows or passages
-            where not.
+        reads_whole: Whether a document must fit the model's window; it is read in rows, passages or
+            sentences where not.
     """
 
     sees: frozenset[str] = frozenset()

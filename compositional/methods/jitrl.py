@@ -74,16 +74,14 @@ class JitrlConfig:
         method = Jitrl(self, model)
         for round_ in benchmark.rounds:
             for document in round_.documents:
-                for gap in method.gaps_in(document):
-                    where = f"a gap of document {document.name!r}"
-                    model.check_fits(len(method.gap_ids(gap)), 0, where)
+                method.check_document(document)
         return method
 
 
 class Jitrl:
     """The method; see `JitrlConfig`."""
 
-    traits = Traits()
+    traits = Traits(reads_whole=False)
 
     def __init__(self, config: JitrlConfig, model: LanguageModel) -> None:
         self.config = config
@@ -104,6 +102,17 @@ class Jitrl:
                 "there is nothing to practise on: learn it by another method"
             )
         return gaps
+
+    def check_document(self, document: Document) -> None:
+        """Refuse a document without gaps, or with one whose words are over the window.
+
+        Raises:
+            DataError: If it has none.
+            ModelError: If one is too long.
+        """
+        for gap in self.gaps_in(document):
+            where = f"a gap of document {document.name!r}"
+            self.model.check_fits(len(self.gap_ids(gap)), 0, where)
 
     def gap_ids(self, gap: Gap) -> list[int]:
         """Return the prompt that asks for the words of a gap."""

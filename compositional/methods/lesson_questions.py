@@ -39,7 +39,7 @@ def split_held_out(
 
     Args:
         questions: All of a round.
-        share: Of them, rounded down.
+        share: Of them, rounded down; where it is above 0, one at the least of two or more.
         key: Of the round.
         run: Its streams draw.
 
@@ -47,6 +47,8 @@ def split_held_out(
         What is learned from, and what is held out, both in order.
     """
     count = int(len(questions) * share)
+    if share > 0 and len(questions) > 1:
+        count = max(1, count)
     drawn = run.streams.generator("held out", key).permutation(len(questions))[:count]
     held_out = {int(place) for place in drawn}
     kept = [question for place, question in enumerate(questions) if place not in held_out]

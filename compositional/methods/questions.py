@@ -6,7 +6,7 @@ request for calls stands as in zero-shot, its texts being tool descriptions.
 
 from collections.abc import Iterator, Sequence
 
-from compositional.errors import check_at_least
+from compositional.errors import DataError, ModelError, check_at_least
 from compositional.generation.generate import generate
 from compositional.generation.likelihoods import Likelihoods, choice_likelihoods
 from compositional.generation.token_bias import Biases
@@ -18,6 +18,8 @@ from compositional.tasks.types import TEXT, Document, Example, Prediction, Round
 from compositional.training.batching import TokenSequence
 
 QUESTION_INSTRUCTION = "Answer the question in a few words. Say unknown if you do not know."
+READ_IN_PARTS = ("text_rag", "text_lora", "doc2lora", "jitrl", "ace")
+"""Methods for documents that are longer than the window, as errors name them."""
 
 
 def documents_of(round_: Round) -> list[Document]:
@@ -65,16 +67,42 @@ def check_prompts_fit(model: LanguageModel, benchmark: Benchmark) -> None:
         model.check_fits(len(prompt_ids(model, example)), 0, f"the prompt of example {example.id}")
 
 
-def check_documents_fit(model: LanguageModel, benchmark: Benchmark) -> None:
-    """Refuse documents that do not fit the window whole: nothing is dropped.
+def check_documents(model: LanguageModel, documents: Sequence[Document], *, whole: bool) -> None:
+    """Refuse documents that cannot be learned, before any is.
+
+    Args:
+        model: Its tokenizer and its window count.
+        documents: The texts.
+        whole: Whether each must fit the window, since it is read at once; no room is kept for an
+            answer.
 
     Raises:
-        ModelError: With the document.
+        DataError: If one is too short to learn anything from.
+        ModelError: If one is over the window; nothing of it is dropped.
+    """
+    for document in documents:
+        num_tokens = len(model.chat.text_ids(document.text))
+        if num_tokens < 2:
+            raise DataError(
+                f"document {document.name!r} is {num_tokens} token long; to predict a token, one "
+                "must stand before it"
+            )
+        if whole and num_tokens > model.window_tokens:
+            raise ModelError(
+                f"document {document.name!r} takes {num_tokens} tokens, over the window of "
+                f"{model.window_tokens}: take a method that reads in parts "
+                f"({', '.join(READ_IN_PARTS)}), or a model with a longer window"
+            )
+
+
+def check_documents_fit(model: LanguageModel, benchmark: Benchmark) -> None:
+    """Refuse documents that cannot be learned, or do not fit the window whole.
+
+    Raises:
+        CompositionalError: As `check_documents`.
     """
     for round_ in benchmark.rounds:
-        for document in documents_of(round_):
-            num_tokens = len(model.chat.text_ids(document.text))
-            model.check_fits(num_tokens, 0, f"document {document.name!r}")
+        check_documents(model, documents_of(round_), whole=True)
 
 
 def answer_prompts(

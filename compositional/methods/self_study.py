@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from compositional.errors import ModelError
 from compositional.generation.generate import generate
 from compositional.methods.questions import question_text
 from compositional.models.language_model import LanguageModel
@@ -95,6 +96,27 @@ def study_questions(documents: Sequence[Document], most: int, say: Say) -> list[
         for (name, sentence, question), answer in zip(asked, answers, strict=True)
         if answer
     ]
+
+
+def check_sentences_fit(model: LanguageModel, document: Document, most: int) -> None:
+    """Refuse a document with a sentence that leaves no room to ask about it, and to answer that.
+
+    Args:
+        model: Who would be asked.
+        document: The text.
+        most: As in `study_questions`.
+
+    Raises:
+        ModelError: With the document.
+    """
+    for _, sentence in _chosen([document], most):
+        num_tokens = len(model.chat.prompt_ids(ASK.format(sentence=sentence)))
+        if num_tokens + 2 * MAX_NEW_TOKENS > model.window_tokens:
+            raise ModelError(
+                f"document {document.name!r} has a sentence that takes {num_tokens} tokens to ask "
+                f"about, with {2 * MAX_NEW_TOKENS} for a question and its answer over the window "
+                f"of {model.window_tokens}: break it into shorter ones, a line each"
+            )
 
 
 def _chosen(documents: Sequence[Document], most: int) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """Retrieval of passages: overlapping chunks of all documents taught, the best before the question.
 
-A prompt budget never cuts the question: passages are added, best first, while they fit whole. The
-nearest one stands next to the question. Optionally the words of these passages are made likelier;
-see `passage_bias`.
+A prompt budget never cuts the question: passages are added, best first, while they fit whole. Where
+none of those found fits, the question is asked alone, and the log says of how many that was so. The
+nearest passage stands next to the question. Optionally the words of these passages are made
+likelier; see `passage_bias`.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from compositional.errors import ConfigError, check_at_least
 from compositional.generation.token_bias import TokenBias
+from compositional.logs import LOGGER
 from compositional.methods.base import Traits
 from compositional.methods.passage_bias import idf_weights, passage_bias, passage_tokens
 from compositional.methods.questions import (
@@ -52,7 +54,7 @@ class TextRagConfig:
     bias: float = 0.0
 
     def build(self, model: LanguageModel, benchmark: Benchmark) -> "TextRag":
-        """Build the method; every question must fit the budget with the shortest passage."""
+        """Build the method; every question must fit the window by itself."""
         check_retriever(self.retriever)
         for name in ("k", "chunk_words", "prompt_tokens"):
             check_at_least(name, getattr(self, name), 1)
@@ -81,6 +83,12 @@ class TextRag:
         self.documents += documents_of(round_)
         run.budget.buffer_bytes = sum(len(d.text.encode()) for d in self.documents)
 
+    @property
+    def budget_tokens(self) -> int:
+        """Tokens that a prompt with passages may have."""
+        window = self.model.window_tokens - self.model.answer_tokens
+        return min(self.config.prompt_tokens, window)
+
     def passages(self) -> list[str]:
         """Return the passages of all documents taught so far, in order."""
         return [
@@ -108,12 +116,11 @@ class TextRag:
 
     def _prompt(self, example: Example, found: Sequence[str]) -> tuple[list[int], list[str]]:
         """Return a prompt with as many of the passages found, best first, as the budget holds."""
-        limit = min(self.config.prompt_tokens, self.model.window_tokens - self.model.answer_tokens)
         prompt = prompt_ids(self.model, example)
         taken: list[str] = []
         for passage in found:
             longer = prompt_ids(self.model, example, [passage, *taken])
-            if len(longer) <= limit:
+            if len(longer) <= self.budget_tokens:
                 taken.insert(0, passage)
                 prompt = longer
         return prompt, taken
@@ -134,9 +141,20 @@ class TextRag:
     def answer(self, examples: Sequence[Example], run: RunContext) -> list[Prediction]:
         """Answer with the passages found."""
         asked = self._asked(examples)
+        self._say_bare(sum(not taken for _, taken in asked), len(asked), run)
         biases = self.biases([taken for _, taken in asked]) if self.config.bias else None
         prompts = [prompt for prompt, _ in asked]
         return answer_prompts(self.model, examples, prompts, run, biases)
+
+    def _say_bare(self, num_bare: int, num_asked: int, run: RunContext) -> None:
+        """Log how many questions are asked without a passage although documents were taught."""
+        if num_bare and self.documents:
+            LOGGER.warning(
+                "%s: %d of %d questions are asked alone, as without documents: no passage found "
+                "fits with them into %d tokens; set method.prompt_tokens higher or "
+                "method.chunk_words lower",
+                *(run.name, num_bare, num_asked, self.budget_tokens),
+            )
 
     def forget(self, name: str) -> None:
         """Take a document out exactly."""

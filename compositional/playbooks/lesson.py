@@ -1,6 +1,6 @@
 """A lesson over many questions: passes in a drawn order, validation, and a state after each one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,25 @@ class PlaybookLesson:
             return self.playbook
         best = max(range(len(self.candidates)), key=lambda n: (self.candidates[n][0], n))
         return self.candidates[best][1]
+
+    def in_words(self, new: Tally, playbook: Playbook, names: Collection[str]) -> str:
+        """Return what the lesson came to.
+
+        Args:
+            new: What was counted in it.
+            playbook: The one that is kept.
+            names: Of the documents or tools that it was about.
+        """
+        kept = sum(any(s in names for s in entry.sources) for entry in playbook.entries)
+        parts = [
+            f"{len(self.questions) + len(self.held_out)} questions",
+            *([f"{len(self.held_out)} of them held out"] if self.held_out else []),
+            f"{new.right} right at once",
+            f"{new.added} entries added and {kept} kept",
+            f"{len(playbook.entries)} in the playbook",
+            *([f"{new.skipped} steps left out"] if new.skipped else []),
+        ]
+        return ", ".join(parts)
 
     def _validate(self, evolver: Evolver) -> None:
         """Score the playbook on the held-out questions, unless it is the one scored last."""

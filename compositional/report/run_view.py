@@ -86,7 +86,9 @@ class RunView:
         shown += ["passages"] if method["name"] == "text_rag" else []
         shown += ["playbook"] if method["name"] == "ace" else []
         shown += ["documents"] if method.get("document_tokens") else []
-        shown += ["a server's model"] if method.get("backend", {}).get("url") else []
+        backend = method.get("backend", {})
+        named = f" ({backend['model']})" if backend.get("model") else ""
+        shown += [f"a server's model{named}"] if backend.get("url") else []
         return shown + (["expected tools"] if method.get("use_ground_truth_tools") else [])
 
     @property

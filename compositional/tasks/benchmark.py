@@ -48,6 +48,7 @@ class Benchmark:
             normalised.
         generates_at_ends: Whether answers are generated in a round's own row and the last one
             only; choices are given their likelihoods in every row.
+        left_out: What of a source is not read, or not taken, a line each with its count.
     """
 
     rounds: tuple[Round, ...]
@@ -62,6 +63,7 @@ class Benchmark:
     general: tuple[Example, ...] = ()
     taught_answers: Mapping[int, frozenset[str]] = field(default_factory=dict)
     generates_at_ends: bool = False
+    left_out: tuple[str, ...] = ()
 
     def answers_until(self, row: int) -> frozenset[str]:
         """Return all normalised answers about documents of the first rounds."""
@@ -270,7 +272,7 @@ def _document_lines(benchmark: Benchmark) -> list[str]:
         )
     lines += [f"untaught: {len(benchmark.untaught)} questions"] if benchmark.untaught else []
     lines += [f"general: {len(benchmark.general)} questions"] if benchmark.general else []
-    return lines
+    return [*lines, *benchmark.left_out]
 
 
 def _summary_line(name: str, examples: Sequence[Example]) -> str:

@@ -19,6 +19,7 @@ SCHEMA = {
     "additionalProperties": False,
 }
 HI = [Message("user", "hi")]
+MEND = [*HI, Message("assistant", "{"), Message("user", "again")]
 OPTIONS = {"num_ctx": 2048, "num_predict": 60, "temperature": 0, "seed": 0}
 
 
@@ -91,6 +92,47 @@ def test_a_prompt_that_the_server_would_cut_is_refused(ollama_url: str) -> None:
         OllamaBackend(ollama_url, "toy", 60, 0, num_ctx=20).chat(HI, None, max_tokens=5)
     with pytest.raises(ConfigError, match=r"backend\.num_ctx is 0"):
         OllamaBackend(ollama_url, "toy", 60, 0, num_ctx=0)
+
+
+def test_a_further_turn_is_refused_unless_the_whole_conversation_fits() -> None:
+    """7 tokens asked and 3 answered; 9 are kept for what is said next and 9 for its answer."""
+    answer = {"message": {"content": "{"}, "prompt_eval_count": 7, "eval_count": 3}
+    for num_ctx, is_asked in ((28, True), (27, False)):
+        with serving(lambda handler, _: say_json(handler, answer)) as server:
+            backend = OllamaBackend(server.url, "m", 20, 0, num_ctx)
+            backend.chat(HI, None, max_tokens=9)
+            if is_asked:
+                assert backend.chat(MEND, None, max_tokens=9).text == "{"
+            else:
+                with pytest.raises(TooLongError, match=r"may go over backend\.num_ctx \(27\)"):
+                    backend.chat(MEND, None, max_tokens=9)
+        assert len(server.seen) == 1 + is_asked
+    with serving(lambda handler, _: say_json(handler, answer)) as server:
+        backend = OllamaBackend(server.url, "m", 20, 0, 45)
+        backend.chat(HI, None, max_tokens=9)
+        long = [*MEND[:2], Message("user", "x" * 27)]  # 10 + 27 + 9 are over 45
+        with pytest.raises(TooLongError, match="with 27 for a further turn and 9 for the answer"):
+            backend.chat(long, None, max_tokens=9)
+        assert backend.chat(HI, None, max_tokens=9).text == "{"  # another conversation
+
+
+def test_the_shim_drops_the_oldest_turns_without_a_word_and_ours_does_not_ask_it(
+    official: ollama.Client, ollama_url: str
+) -> None:
+    def count(messages: list[Message], num_ctx: int) -> int:
+        said = [vars(message) for message in messages]
+        options = {**OPTIONS, "num_predict": 4, "num_ctx": num_ctx}
+        return int(official.chat("toy", said, options=options).prompt_eval_count or 0)
+
+    whole, last = count(MEND, 2048), count(MEND[2:], 2048)
+    assert whole > last > 0
+    assert count(MEND, whole) == whole
+    assert count(MEND, whole - 1) < whole
+    assert count(MEND, last) == last
+    ours = OllamaBackend(ollama_url, "toy", 60, 0, num_ctx=last + 4)
+    ours.chat(HI, None, max_tokens=4)
+    with pytest.raises(TooLongError, match="may go over"):
+        ours.chat(MEND, None, max_tokens=4)
 
 
 @pytest.mark.parametrize("value", [{}, [], {"message": "x"}, {"message": None}, {"models": 3}])

@@ -36,7 +36,7 @@ def learned() -> list[str]:
 @pytest.mark.parametrize(
     ("files", "words", "message"),
     [
-        ({"long.txt": LONG}, ["a.txt", "long.txt"], "document 'long.txt' with 48 for its answer"),
+        ({"long.txt": LONG}, ["a.txt", "long.txt"], "document 'long.txt' takes 2999 tokens, over"),
         ({"x.txt": "x"}, ["a.txt", "x.txt"], "document 'x.txt' is 1 token long"),
         ({"sub/a.txt": "Other."}, ["a.txt", "sub/a.txt"], "two documents are named 'a.txt'"),
         ({}, ["a.txt", "a.txt"], "two documents are named 'a.txt'"),
@@ -65,12 +65,14 @@ def test_what_of_a_folder_is_not_read_is_said(at_home, toy_model_folder, capsys)
     assert learn(toy_model_folder, "notes", method="text_rag") == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("learned good.TXT: 10 tokens")
-    said = [line for line in printed.err.splitlines() if line.startswith("not read")]
+    said = [line for line in printed.err.splitlines() if " not read" in line]
     shown = ", ".join(f"notes/{number}.pdf" for number in range(5))
-    assert said == [f"not read, no .txt, .md, .jsonl, .json file: {shown} and 2 more"]
+    assert said == [f"7 not read, no .txt, .md, .jsonl, .json file: {shown} and 2 more"]
 
 
-@pytest.mark.parametrize(("method", "num_steps"), [("text_lora", 8 * 3), ("text_rag", 0)])
+@pytest.mark.parametrize(
+    ("method", "num_steps"), [("text_lora", 8 * 3), ("text_rag", 0), ("jitrl", 0)]
+)
 def test_what_is_read_in_parts_may_be_long_and_is_read_whole(
     at_home, toy_model_folder, method: str, num_steps: int
 ) -> None:
@@ -79,6 +81,38 @@ def test_what_is_read_in_parts_may_be_long_and_is_read_whole(
     (line,) = read_kept(MEMORY).history
     assert line.num_tokens == len(LONG.strip())
     assert line.num_steps == num_steps  # passes x batches of four rows of 256 tokens
+
+
+def test_a_text_is_learned_in_place_of_files(at_home, toy_model_folder, capsys) -> None:
+    words = ["--method", "text_rag", *on(toy_model_folder)]
+    assert main(["learn", "--text", "Kor built the mill.\nIt is red.", *words]) == 0
+    assert main(["learn", "--text=Ann sings.", "--name", "on Ann"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("learned text: 30 tokens")
+    assert said[1].startswith("learned on Ann: 10 tokens")
+    assert [document.text for document in read_kept(MEMORY).documents] == [
+        "Kor built the mill.\nIt is red.", "Ann sings.",
+    ]  # fmt: skip
+    assert main(["forget", "text"]) == 0
+    assert learned() == ["on Ann"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--text", " "], "the text named 'text': is empty"),
+        (["--text", "Kor.", "--name", " "], "the text is named ' '"),
+        (["a.txt", "--name", "b"], "--name 'b' is for --text"),
+        (["a.txt", "--text", "Kor."], "learn was given both --text and 'a.txt'"),
+        (["--text", "Kor.", "a.txt"], "learn was given both --text and 'a.txt'"),
+        (["--text"], "expected one argument"),
+        ([], "the following arguments are required: path"),
+    ],
+)
+def test_a_text_that_cannot_be_learned_is_one_line(at_home, capsys, words, message) -> None:
+    assert main(["learn", *words]) == 2
+    assert message in error_line(capsys)
+    assert not (at_home / "checkpoints").exists()
 
 
 def test_documents_may_go_once_they_are_learned(at_home, toy_model_folder, capsys) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from compositional.documents.config import DocumentsConfig
-from compositional.documents.sources import open_documents, squad_value
+from compositional.documents.sources import open_documents, path_read, squad_value
 from compositional.errors import DataError
 
 
@@ -55,3 +55,17 @@ def test_files_and_the_synthetic_suite_are_told_apart(tmp_path: Path) -> None:
     assert len(found) == 2
     more = open_documents(replace(config("synthetic"), untaught=5), 0)
     assert more[:2] == found
+
+
+def test_only_files_and_folders_of_documents_are_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "synthetic").mkdir()
+    (tmp_path / "laid_out").mkdir()
+    (tmp_path / "laid_out" / "validation.parquet").touch()
+    (tmp_path / "notes").mkdir()
+    found = {name: path_read(config(name)) for name in ("synthetic", "laid_out", "squad", "a/b")}
+    assert found == dict.fromkeys(found)
+    assert path_read(config("notes")) == Path("notes")
+    assert path_read(config("a.txt")) == Path("a.txt")

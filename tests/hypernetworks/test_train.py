@@ -1,6 +1,7 @@
 """A hypernetwork trained from the shell, on a tiny model in seconds."""
 
 import json
+import logging
 import signal
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,17 @@ def test_every_source_mode_and_option_trains(toy_model_folder, capsys, flags, se
     assert "train-hypernetwork" in record["command"]
 
 
-def test_a_file_of_documents_is_a_source(toy_model_folder, tmp_path, capsys) -> None:
+def test_a_file_of_documents_is_a_source(toy_model_folder, tmp_path, capsys, caplog) -> None:
     lines = [
         {"name": f"d{n}", "text": f"The mill {n} is red.",
          "questions": [{"question": "Which colour?", "answers": ["red"]}]}
         for n in range(8)
-    ]  # fmt: skip
+    ] + [{"name": "bare", "text": "Nothing is asked."}]  # fmt: skip
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     size = ["--contexts", "6", "--held_out", "2"]
-    assert train(toy_model_folder, *SMALL, "--source", "d.jsonl", *size) == 0
+    with caplog.at_level(logging.WARNING, "compositional"):
+        assert train(toy_model_folder, *SMALL, "--source", "d.jsonl", *size) == 0
+    assert caplog.messages == ["1 of 9 documents have no question and are left out: bare"]
     assert set(read_json(Path("h.json"))["scores"]) == {"held_out"}
     more = ["--contexts", "7", "--held_out", "2"]
     assert train(toy_model_folder, *SMALL, "--source", "d.jsonl", *more, output="i") != 0

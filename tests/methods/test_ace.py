@@ -168,19 +168,66 @@ def test_the_playbook_stays_where_no_reply_can_be_used(toy) -> None:
     assert (method.playbook, method.documents, method.tally.questions) == (known, [], 0)
 
 
-def test_a_document_goes_with_its_entries_unless_they_are_mixed(toy) -> None:
-    method = SMALL.build(LanguageModel(toy), NOTHING)
-    method.documents = [MILL, Document("b", "x")]
-    book = Playbook().add("facts", "One.", ["mill.txt"]).add("facts", "Two.", ["b"])
-    method.playbook = book.add("facts", "Three.", ["mill.txt"])
-    assert method.can_forget("mill.txt")
-    assert method.can_forget("b")
-    method.forget("mill.txt")
-    assert [entry.text for entry in method.playbook.entries] == ["Two."]
-    assert [document.name for document in method.documents] == ["b"]
-    method.playbook = book.add("facts", "Both.", ["mill.txt", "b"])
-    assert not method.can_forget("mill.txt")
-    assert not method.can_forget("b")
+def test_it_takes_no_document_out_by_itself(toy) -> None:
+    """Its lesson moved counters and texts of other entries, which nothing can tell apart."""
+    assert not hasattr(SMALL.build(LanguageModel(toy), NOTHING), "forget")
+
+
+def test_a_model_that_asks_nothing_teaches_nothing(toy, monkeypatch) -> None:
+    """In process, where no line of a server says so."""
+    said: list[str] = []
+
+    def silent(model: Any, run: Any, prompts: Any) -> list[str]:
+        return [said[0] if "Write one question" in prompt else "" for prompt in prompts]
+
+    monkeypatch.setattr("compositional.methods.ace.say_alone", silent)
+    for question in ("", "Who built it?"):  # one that it cannot answer is none
+        said[:] = [question]
+        method = SMALL.build(LanguageModel(toy), NOTHING)
+        message = r"nothing can be learned from .r1.: the model in this process asked itself no"
+        with pytest.raises(BackendError, match=message):
+            method.learn(round_of(MILL), toy_context())
+        assert (method.documents, method.playbook) == ([], Playbook())
+
+
+def test_a_lesson_says_what_it_came_to(toy) -> None:
+    method, _ = scripted(LanguageModel(toy), *STUDY, *teach("Kor."), *teach("Paper."))
+    run = toy_context()
+    method.learn(round_of(MILL), run)
+    two = "2 questions, 0 right at once, 2 entries added and 2 kept, 2 in the playbook"
+    assert run.notes == [two]
+    replies = ["Who?", "Ann", generated("Ann")]
+    method, _ = scripted(LanguageModel(toy), *replies, held_out=0.25)
+    method.playbook = Playbook().add("facts", "Old.", ["old"])
+    run = toy_context()
+    method.learn(round_of(Document("b", "Ann sings.")), run)
+    one = "1 questions, 1 right at once, 0 entries added and 0 kept, 1 in the playbook"
+    assert run.notes == [f"{one}, none held out to choose the playbook by"]
+
+
+def test_of_two_questions_one_is_held_out(toy) -> None:
+    """A quarter of two is none by rounding; validation would be off without a word."""
+    replies = [*STUDY, generated("nobody"), *teach("Good."), generated("Kor Alman paper")]
+    method, script = scripted(LanguageModel(toy), *replies, held_out=0.25)
+    run = toy_context()
+    method.learn(round_of(MILL), run)
+    assert not script.replies
+    assert [entry.text for entry in method.playbook.entries] == ["Good."]
+    assert run.notes[0].startswith("2 questions, 1 of them held out, 0 right at once, 1 entries")
+
+
+def test_a_document_may_be_longer_than_the_window_and_a_sentence_may_not(toy) -> None:
+    model = LanguageModel(toy)
+    method = SMALL.build(model, NOTHING)
+    assert not method.traits.reads_whole
+    method.check_document(Document("a", "Kor built the mill. " * 200))
+    sentence = Document("b", "word " * 600)
+    with pytest.raises(ModelError, match=r"document .b. has a sentence that takes 3\d\d\d tokens"):
+        method.check_document(sentence)
+    benchmark = replace(toy_documents(1), rounds=(round_of(sentence),))
+    with pytest.raises(ModelError, match="has a sentence that takes"):
+        SMALL.build(model, benchmark)
+    scripted(model)[0].check_document(sentence)  # a server knows its own window
 
 
 def test_a_state_holds_playbook_documents_and_counters(toy) -> None:

@@ -168,3 +168,15 @@ def test_a_document_without_anything_to_leave_out_is_refused(model) -> None:
     empty = replace(benchmark.rounds[0], documents=(Document("list", "Mill\nBread\n1712"),))
     with pytest.raises(DataError, match="'list' has no sentence of which a word could be left"):
         JitrlConfig().build(model, replace(benchmark, rounds=(empty,)))
+    with pytest.raises(DataError, match="'list' has no sentence of which a word could be left"):
+        method(model).check_document(empty.documents[0])
+
+
+def test_a_document_may_be_longer_than_the_window(model) -> None:
+    built = method(model)
+    long = Document("long", f"{MILL.text} " * 100)
+    assert len(model.chat.text_ids(long.text)) > model.window_tokens
+    assert not built.traits.reads_whole
+    built.check_document(long)
+    built.learn(taught(1, long), toy_context())
+    assert built.experiences.num_states > 0

@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 
 from compositional.errors import ConfigError
@@ -50,6 +52,26 @@ def test_a_budget_leaves_passages_out_whole_and_never_the_question(toy) -> None:
     assert method(model, k=3, prompt_tokens=1).prompts([QUESTION]) == [bare]
     assert method(model, k=3, prompt_tokens=len(one)).prompts([QUESTION]) == [one]
     assert method(model, k=3, prompt_tokens=len(one) - 1).prompts([QUESTION]) != [one]
+
+
+def test_a_row_says_once_how_many_questions_were_asked_alone(toy, caplog) -> None:
+    """Of three passages the shortest fits with the shorter question, and with no other."""
+    model = LanguageModel(toy)
+    long = Example("l", "Who built the mill that stands at the river Vunda?", None, form=TEXT)
+    budget = len(prompt_ids(model, QUESTION, ["Bread is baked at night."]))
+    built = method(model, k=3, prompt_tokens=budget)
+    with caplog.at_level(logging.WARNING, "compositional"):
+        built.answer([QUESTION, long, long], toy_context())
+        assert caplog.messages == [
+            "run: 2 of 3 questions are asked alone, as without documents: no passage found fits "
+            f"with them into {budget} tokens; set method.prompt_tokens higher or "
+            "method.chunk_words lower"
+        ]
+        caplog.clear()
+        built.answer([QUESTION], toy_context())
+        built.documents = []
+        built.answer([long], toy_context())
+        assert caplog.messages == []
 
 
 def test_forgets_exactly(toy) -> None:

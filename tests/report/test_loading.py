@@ -42,6 +42,14 @@ def test_says_what_a_method_sees(tmp_path: Path) -> None:
             {"name": "rag", "tool_format": "full", "demonstrations": 1},
             ["query", "tool descriptions", "training rows"],
         ),
+        (
+            {"name": "ace", "backend": {"kind": "openai", "url": "http://x/v1", "model": "m"}},
+            ["query", "playbook", "a server's model (m)"],
+        ),
+        (
+            {"name": "ace", "backend": {"kind": "openai", "url": "http://x/v1", "model": ""}},
+            ["query", "playbook", "a server's model"],
+        ),
     ],
 )
 def test_says_what_stands_in_a_prompt(tmp_path: Path, method, sees) -> None:

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,23 @@ def test_the_command_writes_what_the_method_begins_with(
         (["--outer_rate", "0"], "outer_rate is 0"),
         (["--epochs", "0"], "epochs is 0"),
         (["--source", "no.txt"], "no.txt"),
+        (
+            ["--source", "one.txt"],
+            "document 'one.txt' is 1 token long; to predict a token, one must",
+        ),
+        (
+            ["--source", "long.txt"],
+            "document 'long.txt' takes 3000 tokens, over the window of 2048",
+        ),
         (["--method.rate", "1"], "rate"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, toy_model_folder, capsys, flags, message) -> None:
+def test_bad_input_is_one_line(
+    tmp_path, toy_model_folder, capsys, monkeypatch, flags, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text("x\n")
+    (tmp_path / "long.txt").write_text("x" * 3000)
     path = tmp_path / "initial.safetensors"
     where = ["--model.name", str(toy_model_folder), "--model.device", "cpu"]
     assert main(["meta-train", str(path), *where, *flags]) != 0
@@ -113,3 +127,17 @@ def test_bad_input_is_one_line(tmp_path, toy_model_folder, capsys, flags, messag
     assert message in said
     assert said.count("\n") == 1
     assert not path.exists()
+
+
+def test_what_of_a_source_is_not_taken_is_said(tmp_path, toy_model_folder, caplog) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text("The mill is red.")
+    (tmp_path / "x.pdf").write_bytes(b"%PDF")
+    flags = ["--source", str(tmp_path), "--num_documents", "2", "--epochs", "1", "--passes", "1"]
+    where = ["--model.name", str(toy_model_folder), "--model.device", "cpu"]
+    with caplog.at_level(logging.WARNING, "compositional"):
+        assert main(["meta-train", str(tmp_path / "i.safetensors"), *flags, *where]) == 0
+    assert caplog.messages == [
+        f"1 not read, no .txt, .md, .jsonl, .json file: {tmp_path}/x.pdf",
+        "1 of 3 documents not taken: num_documents is 2",
+    ]
