@@ -139,6 +139,10 @@ def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder
     log = (folder / ".logs" / f"{runs[0]}.log").read_text()
     assert f"{runs[0]}: {left_out[1]}" in log
     assert (folder / "report.html").exists()
+    scores, costs = ((folder / name).read_text() for name in ("scores.md", "costs.md"))
+    assert scores.startswith("### Methods compared\n")
+    assert [cell.strip() for cell in scores.splitlines()[4].split("|")[1:3]] == ["knn_lm", "2"]
+    assert "seconds a document" in costs
     assert compare_documents(comparison, 1, given) == 0  # nothing is left to run
     assert "2 runs, 2 of them finished" in capsys.readouterr().err
 
