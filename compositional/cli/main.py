@@ -17,7 +17,6 @@ AFTER_INTERRUPT = {
     "run": BY_RESUME,
     "grid": BY_ITSELF,
     "compare-documents": BY_ITSELF,
-    "train-hypernetwork": BY_RESUME,
     "learn": "documents that were said to be learned are kept",
     "forget": "the memory is as it was",
 }
@@ -76,8 +75,7 @@ def guarded(command: Callable[[], int | None], after_interrupt: str = BY_RESUME)
 
     Args:
         command: Returns its exit code, None for 0.
-        after_interrupt: What a user is told when it was interrupted or stopped; empty for a
-            command that keeps nothing.
+        after_interrupt: What a user is told who interrupts it; may be empty.
     """
     try:
         return command() or 0
@@ -89,8 +87,7 @@ def guarded(command: Callable[[], int | None], after_interrupt: str = BY_RESUME)
         print(f"interrupted{told}", file=sys.stderr)
         return INTERRUPTED
     except PreemptedError as stopped:
-        kept = f": what was computed is saved, {after_interrupt}" if after_interrupt else ""
-        print(f"{stopped}{kept}", file=sys.stderr)
+        print(f"{stopped}: what was computed is saved, --resume goes on", file=sys.stderr)
         guarded(_leave_together)
         return stopped.exit_code
 

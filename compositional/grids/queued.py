@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compositional.errors import ResultsError
 from compositional.files import read_json, write_json
-from compositional.slurm_jobs import queue
+from compositional.grids.slurm import ask
 
 SUBMITTED = ".submitted.json"
 
@@ -67,9 +67,10 @@ def queued(folder: Path) -> dict[str, QueuedTask]:
         raise ResultsError(f"{path} is no note of what was submitted: remove it")
     if not noted or shutil.which("squeue") is None:
         return {}
-    states = queue()
+    lines = ask(["squeue", "--noheader", "--array", "--format=%i %T"]).splitlines()
+    states = dict(line.split(maxsplit=1) for line in lines)
     return {
-        str(run_id): QueuedTask(name, states[name])
+        str(run_id): QueuedTask(name, states[name].lower())
         for name, run_id in noted.items()
         if name in states
     }
