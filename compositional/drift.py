@@ -18,6 +18,7 @@ from compositional.generation.generate import generate
 from compositional.models.language_model import LanguageModel
 from compositional.probes import DRIFT
 from compositional.run_context import RunContext
+from compositional.stopping import heed_stop
 from compositional.training.batching import TokenSequence
 from compositional.training.targets import target_logits
 
@@ -37,7 +38,7 @@ class DriftProbe:
 
     Args:
         model: The model before anything is attached or trained.
-        run: Decoding settings and the store of answers.
+        run: Decoding settings, the store of answers, and whether to stop.
         prompts: The prompts; None for those that ship with the project.
     """
 
@@ -47,6 +48,7 @@ class DriftProbe:
     def __init__(
         self, model: LanguageModel, run: RunContext, prompts: Sequence[str] | None = None
     ) -> None:
+        self._run = run
         chosen = plain_prompts() if prompts is None else prompts
         ids = [model.chat.prompt_ids(prompt) for prompt in chosen]
         limit = replace(run.evaluation, max_new_tokens=MAX_ANSWER_TOKENS)
@@ -58,7 +60,11 @@ class DriftProbe:
         self._base = list(self._log_probabilities(model))
 
     def measure(self, model: LanguageModel) -> list[float]:
-        """Return the mean KL over the answer's positions, for each prompt, in nats."""
+        """Return the mean KL over the answer's positions, for each prompt, in nats.
+
+        Raises:
+            PreemptedError: If the run was asked to stop.
+        """
         divergences: list[float] = []
         for base, now in zip(self._base, self._log_probabilities(model), strict=True):
             kl = (base.exp() * (base - now[:, : base.shape[1]])).sum(dim=1)
@@ -69,6 +75,7 @@ class DriftProbe:
     def _log_probabilities(self, model: LanguageModel) -> Iterator[Tensor]:
         """Yield each sequence's log-probabilities where its targets are predicted, [t, V + m]."""
         for start in range(0, len(self._sequences), PROMPTS_A_BATCH):
+            heed_stop(self._run)
             batch = self._sequences[start : start + PROMPTS_A_BATCH]
             logits, _ = target_logits(model, batch)
             for rows in logits.split([len(sequence.target) for sequence in batch]):

@@ -1,7 +1,8 @@
 """What a run would do: its rounds, steps and cells, with an estimate of the time.
 
 The estimate comes from this machine: one training step and one short batch of answers are timed
-on the model that the run would use, then multiplied by the tokens that it would see.
+on the model that the run would use, then multiplied by the tokens that it would see. Answers are
+taken to be as long as they may be, which most are not; what is not estimated is named.
 """
 
 import time
@@ -12,23 +13,21 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from compositional.columns import columns_of, due
 from compositional.config import RunConfig
 from compositional.drift import MAX_ANSWER_TOKENS, plain_prompts
 from compositional.generation.generate import generate
-from compositional.methods.base import MethodConfig
-from compositional.methods.bounds import JointConfig
 from compositional.methods.constant import ConstantConfig
 from compositional.methods.prompts import text_sequence
 from compositional.models.language_model import LanguageModel
+from compositional.models.lending import Lender
+from compositional.planned_answers import planned_answers, tokens_read
+from compositional.planned_training import is_estimated, planned_lesson
 from compositional.rounds import lessons
 from compositional.run_context import RunContext
 from compositional.runner import Prepared, prepare_run
 from compositional.shards import check_whole
 from compositional.streams import Streams
-from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.resolving import data_folder
-from compositional.tasks.types import Example, Round
 from compositional.training.targets import target_loss
 
 TIMED_NEW_TOKENS = 8
@@ -40,13 +39,35 @@ class Rates:
 
     Attributes:
         training_tokens_per_second: Tokens of rows, forward and backward.
-        seconds_per_prompts: Seconds to read the prompts of a full batch.
+        prompt_tokens_per_second: Tokens of prompts, forward.
         seconds_per_batch_token: Seconds to decode one more token of a full batch.
+        reads_prefix_once: Whether what all prompts begin with is computed once.
     """
 
     training_tokens_per_second: float
-    seconds_per_prompts: float
+    prompt_tokens_per_second: float
     seconds_per_batch_token: float
+    reads_prefix_once: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run would do.
+
+    Attributes:
+        lines: In words.
+        seconds: The estimate.
+        not_estimated: What comes on top of it, in words.
+    """
+
+    lines: Sequence[str]
+    seconds: float
+    not_estimated: Sequence[str]
+
+    @property
+    def time(self) -> str:
+        """The estimate in words, with what it leaves out."""
+        return "; ".join([f"about {minutes(self.seconds)}", *self.not_estimated])
 
 
 def print_plan(configs: Sequence[RunConfig]) -> None:
@@ -54,19 +75,20 @@ def print_plan(configs: Sequence[RunConfig]) -> None:
     rates: Rates | None = None
     total = 0.0
     data: set[str] = set()
+    models = Lender()
     for config in configs:
         check_whole(config.model.shards, "a plan")
     with TemporaryDirectory() as folder:
         for config in configs:
-            prepared = prepare_run(without_traces(config, Path(folder)))
+            prepared = prepare_run(without_traces(config, Path(folder)), models.lend)
             rates = rates or measure_rates(prepared, config)
-            lines, seconds = plan_lines(prepared, config, rates)
-            total += seconds
+            plan = plan_of(prepared, config, rates)
+            total += plan.seconds
             if prepared.benchmark.manifest_sha256 not in data:
                 data.add(prepared.benchmark.manifest_sha256)
                 print("\n".join(prepared.benchmark.summary()))
-            print("\n".join(lines))
-    print(f"{len(configs)} runs, about {minutes(total)} on this machine at the most")
+            print("\n".join(plan.lines))
+    print(f"{len(configs)} runs, about {minutes(total)} on this machine, one after the other")
 
 
 def without_traces(config: RunConfig, folder: Path) -> RunConfig:
@@ -103,7 +125,13 @@ def measure_rates(prepared: Prepared, config: RunConfig) -> Rates:
     first = _seconds(lambda: answer(1))
     more = _seconds(lambda: answer(1 + TIMED_NEW_TOKENS))
     num_tokens = sum(len(row.prompt) + len(row.target) for row in rows)
-    return Rates(num_tokens / step, first, max(0.0, more - first) / TIMED_NEW_TOKENS)
+    reads_once = bool(model.decodes_in_slots)
+    return Rates(
+        training_tokens_per_second=num_tokens / step,
+        prompt_tokens_per_second=tokens_read(prompts, once=reads_once) / first,
+        seconds_per_batch_token=max(0.0, more - first) / TIMED_NEW_TOKENS,
+        reads_prefix_once=reads_once,
+    )
 
 
 def _seconds(action: Callable[[], None]) -> float:
@@ -114,67 +142,45 @@ def _seconds(action: Callable[[], None]) -> float:
     return time.monotonic() - started
 
 
-def plan_lines(prepared: Prepared, config: RunConfig, rates: Rates) -> tuple[list[str], float]:
-    """Return the plan of one run as lines, and its seconds."""
+def plan_of(prepared: Prepared, config: RunConfig, rates: Rates) -> Plan:
+    """Return the plan of one run."""
     benchmark, method = prepared.benchmark, prepared.method
     lines = [f"{config.experiment}/{config.run}: method {config.method_name}"]
     seconds = 0.0
     for lesson in lessons(method, benchmark):
-        line = f"  round {lesson.index} ({lesson.name}): {len(lesson.skills)} tools"
-        if trains(config.method, lesson):
-            rows = rows_of(config.method, lesson, benchmark)
-            steps = -(-len(rows) // config.training.batch_size) * lesson.epochs
-            tokens = _row_tokens(prepared.model, rows) * lesson.epochs
-            seconds += tokens / rates.training_tokens_per_second
-            line += f", {len(rows)} rows x {lesson.epochs} epochs, {steps} steps, {tokens} tokens"
+        size = f"{len(lesson.documents)} documents" if lesson.documents else ""
+        line = f"  round {lesson.index} ({lesson.name}): {size or f'{len(lesson.skills)} tools'}"
+        if (planned := planned_lesson(prepared, config, lesson)) is not None:
+            seconds += planned.num_tokens / rates.training_tokens_per_second
+            line += f", {planned}"
         lines.append(line)
-    num_rounds = len(benchmark.rounds)
-    columns = columns_of(benchmark, config.evaluation)
-    first = 0 if method.traits.has_first_row else 1
-    cells = [
-        column
-        for row in range(first, num_rounds + 1)
-        for column in due(columns, row, num_rounds, config.evaluation)
-    ]
-    num_examples = sum(len(column.examples) for column in cells)
-    lines.append(f"  {len(cells)} cells, {num_examples} answers")
+    asked = planned_answers(prepared, config, reads_prefix_once=rates.reads_prefix_once)
+    lines.append(f"  {asked.num_cells} cells, {asked.num_answers} answers")
+    not_estimated = []
+    if not is_estimated(config.method):
+        what = "documents" if benchmark.rounds[0].documents else "tools as documents"
+        not_estimated.append(f"learning {what} is not estimated")
     if not isinstance(config.method, ConstantConfig):
-        batches = num_examples / config.evaluation.batch_size
         decoding = config.evaluation.max_new_tokens * rates.seconds_per_batch_token
-        seconds += batches * (rates.seconds_per_prompts + decoding)
-        if config.evaluation.drift:
-            seconds += _drift_seconds(num_rounds, rates, config)
-    lines.append(f"  about {minutes(seconds)} at the most")
-    return lines, seconds
+        seconds += asked.prompt_tokens / rates.prompt_tokens_per_second
+        seconds += asked.num_batches * decoding
+        if not asked.knows_prompts:
+            not_estimated.append(f"what {config.method_name} puts before a question is not counted")
+        if config.evaluation.drift and method.model is not None:
+            seconds += _drift_seconds(prepared.model, len(benchmark.rounds), rates, config)
+    plan = Plan(lines, seconds, not_estimated)
+    return replace(plan, lines=[*lines, f"  {plan.time}"])
 
 
-def _drift_seconds(num_rounds: int, rates: Rates, config: RunConfig) -> float:
+def _drift_seconds(model: LanguageModel, num_rounds: int, rates: Rates, config: RunConfig) -> float:
     """Return the time of answering the plain prompts once and reading the answers every round."""
-    num_prompts = len(plain_prompts())
-    batches = num_prompts / config.evaluation.batch_size
-    answering = rates.seconds_per_prompts + MAX_ANSWER_TOKENS * rates.seconds_per_batch_token
-    tokens = num_prompts * 2 * MAX_ANSWER_TOKENS
-    return batches * answering + (1 + num_rounds) * tokens / rates.training_tokens_per_second
-
-
-def trains(method: MethodConfig, lesson: Round) -> bool:
-    """Whether a method takes gradient steps in a lesson; a bound does where what it wraps does."""
-    inner = getattr(method, "of", method)
-    is_frozen = getattr(inner, "between_rounds", None) == "freeze" and lesson.index > 1
-    return hasattr(inner, "lr") and (not is_frozen or inner is not method)
-
-
-def rows_of(method: MethodConfig, lesson: Round, benchmark: Benchmark) -> Sequence[Example]:
-    """Return the rows that a lesson trains on: the round's own, for joint training all so far."""
-    if isinstance(method, JointConfig) and lesson.index > 0:
-        rounds = benchmark.rounds[: lesson.index]
-        return [example for round_ in rounds for example in round_.train]
-    return lesson.train
-
-
-def _row_tokens(model: LanguageModel, examples: Sequence[Example]) -> int:
-    rows = [text_sequence(model, example) for example in examples]
-    return sum(len(row.prompt) + len(row.target) for row in rows)
+    prompts = [model.chat.prompt_ids(prompt) for prompt in plain_prompts()]
+    num_batches = -(-len(prompts) // config.evaluation.batch_size)
+    answering = num_batches * MAX_ANSWER_TOKENS * rates.seconds_per_batch_token
+    num_first = tokens_read(prompts, once=rates.reads_prefix_once)
+    num_each = sum(len(prompt) + MAX_ANSWER_TOKENS for prompt in prompts)
+    tokens = num_first + (1 + num_rounds) * num_each
+    return answering + tokens / rates.prompt_tokens_per_second
 
 
 def minutes(seconds: float) -> str:

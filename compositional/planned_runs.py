@@ -57,3 +57,13 @@ def read_planned(folder: Path) -> list[PlannedRun]:
         return [PlannedRun(str(run["name"]), str(run["method"])) for run in read_json(path)]
     except (KeyError, TypeError) as error:
         raise ResultsError(f"{path} is no plan of a grid: remove it") from error
+
+
+def goes_on_with(folder: Path) -> str:
+    """Say what goes on with a run that was cut off: the grid that planned it, or a flag.
+
+    Args:
+        folder: The run's, `results/<experiment>/<run>`.
+    """
+    is_planned = any(run.name == folder.name for run in read_planned(folder.parent))
+    return f"{'the same command' if is_planned else '--resume'} goes on with it"

@@ -1,9 +1,12 @@
 """From a run's config to its benchmark, of tools or of documents, and to its model."""
 
+from collections.abc import Callable
+
 from compositional.config import RunConfig
 from compositional.documents.benchmark import prepare_documents
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import load_model
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 from compositional.tasks.benchmark import DOCUMENTS, Benchmark, prepare
 
 
@@ -19,14 +22,20 @@ def prepare_benchmark(config: RunConfig) -> Benchmark:
     return prepare(config.data, config.seed)
 
 
-def load_for(config: RunConfig) -> LanguageModel:
+def load_for(
+    config: RunConfig, load: Callable[[ModelConfig], LoadedModel] = load_model
+) -> LanguageModel:
     """Load the model of a run, nothing attached.
+
+    Args:
+        config: The run.
+        load: Loads the model, or lends one.
 
     Raises:
         ModelError: If it cannot be had.
     """
     return LanguageModel(
-        load_model(config.model),
+        load(config.model),
         config.model.system_message,
         config.model.max_length,
         answer_tokens=config.evaluation.max_new_tokens,

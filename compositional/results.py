@@ -87,17 +87,22 @@ class RunFolder(RunFiles):
         write_json(self.folder / "environment.json", environment)
         self._write_result(
             {
-                "schema_version": SCHEMA_VERSION,
-                "status": STARTED,
-                "experiment": config.experiment,
-                "run": config.run,
-                "method": config.settings()["method"],
-                "seed": config.seed,
+                **_head(config, STARTED),
                 "identity": dict(identity),
                 "columns": described,
                 **({"task": task} if task != TOOLS else {}),
             }
         )
+
+    def refuse(self, config: RunConfig, reason: str) -> None:
+        """Call a run failed that could not begin; such a result is in no run's way.
+
+        Args:
+            config: The resolved config.
+            reason: Why it could not.
+        """
+        self._write_config(config)
+        self._write_result({**_head(config, FAILED), "reason": reason})
 
     def check_identity(self, identity: Mapping[str, str]) -> None:
         """Refuse to go on with a run of another model, data or device.
@@ -258,3 +263,15 @@ class RunFolder(RunFiles):
 
     def _write_result(self, result: Mapping[str, Any]) -> None:
         write_json(self.folder / RESULT, result)
+
+
+def _head(config: RunConfig, status: str) -> dict[str, Any]:
+    """Return what every result begins with."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": status,
+        "experiment": config.experiment,
+        "run": config.run,
+        "method": config.settings()["method"],
+        "seed": config.seed,
+    }

@@ -47,6 +47,10 @@ class RunFiles:
             )
         return str(status)
 
+    def has_begun(self) -> bool:
+        """Whether there is a run that began; one that was refused before has no identity."""
+        return self.status() is not None and "identity" in self.result()
+
     def result(self) -> dict[str, Any]:
         """Return `result.json`.
 

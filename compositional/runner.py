@@ -1,7 +1,7 @@
 """One run from its config: check everything, then teach and score, then close the books."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from compositional.columns import columns_of
 from compositional.config import RunConfig
 from compositional.drift import DriftProbe
 from compositional.environment import describe_environment, restart_peak_memory
-from compositional.errors import ConfigError, ResultsError
+from compositional.errors import CompositionalError, ConfigError, ResultsError
 from compositional.generation.answers import AnswerStore
 from compositional.held_out import HeldOutProbe
 from compositional.identity import check_same_config, identity_of
@@ -20,6 +20,8 @@ from compositional.logs import LOGGER
 from compositional.methods.base import Method, tasks_of
 from compositional.methods.questions import check_documents
 from compositional.models.language_model import LanguageModel
+from compositional.models.loading import LoadedModel, load_model
+from compositional.models.model_config import ModelConfig
 from compositional.preemption import PreemptedError, StopRequest, noting_signals
 from compositional.preparing import load_for, prepare_benchmark
 from compositional.probes import Probe
@@ -30,6 +32,7 @@ from compositional.run_context import Progress, RunContext
 from compositional.streams import Streams
 from compositional.tasks.benchmark import DOCUMENTS, Benchmark
 from compositional.tracking import build_tracker
+from compositional.whereabouts import noting_whereabouts
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,14 @@ class Prepared:
     method: Method
 
 
-def prepare_run(config: RunConfig) -> Prepared:
+def prepare_run(
+    config: RunConfig, load: Callable[[ModelConfig], LoadedModel] = load_model
+) -> Prepared:
     """Read the data, load the model and build the method.
+
+    Args:
+        config: The run.
+        load: Loads the model, or lends one that several runs share.
 
     Raises:
         CompositionalError: If anything is missing, malformed or contradictory.
@@ -61,7 +70,7 @@ def prepare_run(config: RunConfig) -> Prepared:
             f"method {config.method_name!r} is for rounds of {' or '.join(tasks)}; these are of "
             f"{benchmark.task}"
         )
-    model = load_for(config)
+    model = load_for(config, load)
     if benchmark.task == DOCUMENTS:
         taught = [document for round_ in benchmark.rounds for document in round_.documents]
         check_documents(model, taught, whole=False)
@@ -96,7 +105,11 @@ def run(
         is_new = _check_free(config, folder, checkpoints, resume=resume)
         restart_peak_memory()
         threads = None if is_new else folder.environment().get("threads")
-        with computing_with(threads), noting_signals() as stop:
+        with (
+            noting_whereabouts(folder.folder),
+            computing_with(threads),
+            noting_signals() as stop,
+        ):
             prepared = prepare_run(config)
             for line in prepared.benchmark.left_out:
                 LOGGER.warning("%s: %s", config.run, line)
@@ -125,6 +138,13 @@ def check_can_start(config: RunConfig, *, resume: bool = False) -> None:
         _check_free(config, folder, checkpoints, resume=resume)
 
 
+def note_refusal(config: RunConfig, error: Exception) -> None:
+    """Write why a run could not begin; where it did, or another process makes it, write nothing."""
+    with suppress(CompositionalError), _held(config) as (folder, _):
+        if not folder.has_begun():
+            folder.refuse(config, f"{type(error).__name__}: {error}")
+
+
 @contextmanager
 def _held(config: RunConfig) -> Iterator[tuple[RunFolder, Checkpoints]]:
     """Hold the folders of a run's results and states for this process."""
@@ -139,7 +159,7 @@ def _check_free(
 ) -> bool:
     """Refuse to write over a run; return whether there is none yet."""
     status = folder.status()
-    if status is None:
+    if not folder.has_begun():
         if checkpoints.exist():
             raise ResultsError(
                 f"{checkpoints.folder} holds states of a run whose results are gone: remove it, "

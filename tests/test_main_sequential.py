@@ -126,7 +126,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     shown = capsys.readouterr().out
     assert "round 1 (tools1-2): 2 tools, 12 rows x 1 epochs, 3 steps" in shown
     assert "7 cells, 28 answers" in shown
-    assert "on this machine at the most" in shown
+    assert "on this machine, one after the other" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"toy.jsonl"}
 
 

@@ -42,7 +42,7 @@ def test_the_exit_code_is_128_and_the_signals_number(capsys) -> None:
 
     assert guarded(stopped) == 128 + 15
     assert capsys.readouterr().err == (
-        "stopped by SIGTERM: what was computed is saved, --resume goes on\n"
+        "stopped by SIGTERM: what was computed is saved, --resume goes on from here\n"
     )
 
 

@@ -3,17 +3,19 @@
 import json
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from compositional import main_sequential
 from compositional.experiment import run_experiment
 from compositional.files import read_json
 from compositional.processes import Processes, processes
 from tests.processes_toy import RUNS, ended, launch, write_experiment
-from tests.runs_toy import assert_same_tree, tree
+from tests.runs_toy import assert_same_tree, toy_flags, tree
 
 
 def test_shares_are_of_the_work_not_of_the_count() -> None:
@@ -43,8 +45,8 @@ def test_alone_nothing_is_added_or_asked() -> None:
 
 
 # Sums over two processes round otherwise; bytes are compared of what holds no loss.
-def assert_near(found: Path, expected: Path) -> None:
-    for name in RUNS:
+def assert_near(found: Path, expected: Path, names: Iterable[str] = RUNS) -> None:
+    for name in names:
         ours, theirs = tree(found / name), tree(expected / name)
         assert list(ours) == list(theirs)
         for file, content in theirs.items():
@@ -67,6 +69,18 @@ def test_two_processes_give_the_matrix_of_one(tmp_path, toy_model_folder) -> Non
     here = ["--output.results_dir", str(tmp_path / "here")]
     run_experiment(path, overrides=here, progress=False)
     assert_near(tmp_path / "results" / "e", tmp_path / "here" / "e")
+
+
+@pytest.mark.timeout(240)
+def test_an_entry_point_is_launched_as_it_is_run(tmp_path, toy_model_folder) -> None:
+    flags = toy_flags(tmp_path, toy_model_folder, "--run", "rows", "--batch_size", "8")
+    entry_point = "compositional.main_sequential"
+    code, out, error = ended(launch(tmp_path, "-m", entry_point, *flags))
+    assert code == 0, error
+    assert out.count("### Tool F1 of each method") == 1
+    assert error.count("rows: learned tools1-2") == 1
+    assert main_sequential.main([*flags, "--results_dir", str(tmp_path / "here")]) == 0
+    assert_near(tmp_path / "results" / "e", tmp_path / "here" / "e", ["rows"])
 
 
 @pytest.mark.timeout(240)

@@ -1,5 +1,6 @@
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,21 @@ def test_shell_scripts_parse_and_stop_at_the_first_failure(script: Path) -> None
     subprocess.run(["bash", "-n", script], check=True)
     text = script.read_text()
     assert "set -euo pipefail" in text or "/common.sh" in text
+
+
+def test_continuous_integration_fails_where_slurm_cannot_be_installed(tmp_path: Path) -> None:
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    for name, line in (("id", "echo 0"), ("apt-get", '[ "$1" = update ]')):
+        (tmp_path / name).write_text(f"#!{tmp_path}/bash\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [str(shutil.which("bash")), ROOT / ".ci/run"],
+        env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: apt-get cannot install slurm-wlm and munge")
+    assert done.stdout == ""
 
 
 def test_every_requirement_is_pinned_exactly() -> None:

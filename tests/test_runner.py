@@ -10,7 +10,7 @@ from compositional.config import read_experiment, resolve
 from compositional.errors import ResultsError
 from compositional.files import read_json
 from compositional.locks import hold
-from compositional.runner import check_can_start, prepare_run
+from compositional.runner import check_can_start, note_refusal, prepare_run
 from tests.runner_toy import LORA, ROWS, Make, everything, go, maker, refused, started
 from tests.runs_toy import interrupt_at, tree
 
@@ -217,3 +217,25 @@ def test_checks_alone_write_nothing(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="--resume goes on"):
         check_can_start(make(method=LORA))
     check_can_start(make(method=LORA), resume=True)
+
+
+def test_a_run_that_could_not_begin_says_why_and_is_in_no_runs_way(make, tmp_path) -> None:
+    broken = make(model={"name": "no/such-model"})
+    message = refused(broken)
+    note_refusal(broken, ResultsError(message))
+    folder = tmp_path / "results" / "e" / "r"
+    result = read_json(folder / "result.json")
+    assert (result["status"], result["run"], result["seed"]) == ("failed", "r", 3)
+    assert result["reason"] == f"ResultsError: {message}"
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "result.json"]
+    go(make())  # with another config, and without --resume
+    assert read_json(folder / "result.json")["status"] == "finished"
+    before = everything(tmp_path)
+    note_refusal(make(), ResultsError("late"))
+    assert everything(tmp_path) == before
+
+
+def test_nothing_is_noted_where_another_process_makes_the_run(make, tmp_path) -> None:
+    with hold(tmp_path / "results" / "e" / "r"):
+        note_refusal(make(), ResultsError("x"))
+    assert not (tmp_path / "results" / "e" / "r").exists()

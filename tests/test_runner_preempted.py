@@ -56,3 +56,24 @@ def test_answers_of_a_run_that_shares_none_stand_with_its_states(make, tmp_path)
         go(make(**alone))
     assert list((tmp_path / "checkpoints" / "e" / "r" / ".answers").glob("*.json"))
     assert_same_run(tree(go(make(**alone), resume=True)), whole)
+
+
+def test_a_stop_while_prompts_are_computed_comes_before_the_first_step(make, tmp_path) -> None:
+    alone = {"method": ROWS, "output": {"share_answers": False}}
+    whole = tree(go(make(run="whole", **alone)))
+    with preempted_at("next: learn tools3-4"):  # no adaptation: its prompts are computed once
+        go(make(**alone))
+    states = tmp_path / "checkpoints" / "e" / "r"
+    assert not (states / "training.safetensors").exists()
+    assert (states / "lesson_1.safetensors").exists()
+    assert_same_run(tree(go(make(**alone), resume=True)), whole)
+
+
+def test_a_stop_while_drift_is_measured_leaves_that_to_the_next_time(make, tmp_path) -> None:
+    alone = {"method": LORA, "evaluation": {"drift": True}, "output": {"share_answers": False}}
+    whole = tree(go(make(run="whole", **alone)))
+    with preempted_at("after round 1, tools3-4"):
+        go(make(**alone))
+    assert not (tmp_path / "results" / "e" / "r" / "drift").exists()
+    assert not (tmp_path / "checkpoints" / "e" / "r" / "training.safetensors").exists()
+    assert_same_run(tree(go(make(**alone), resume=True)), whole)

@@ -1,10 +1,11 @@
 """What a sequence of rounds costs: a model fitted on measured runs, checked on one it has not seen.
 
-    seconds = start + a x tokens trained on + b x answers + c x tokens answered
+    seconds = start + a x tokens trained on + p x passes + b x answers + c x tokens answered
 
-`a`, `b` and `c` come from the timings of lessons and rows of small runs, `start` is what is left of
-their time. The number of answers grows with the square of the rounds, since all past rounds are
-asked after each: r rounds with n test examples ask n r (r + 1) / 2 times.
+A pass is a batch of answers side by side: its steps take nearly as long for a few answers as for
+all that fit. `a`, `p`, `b` and `c` come from the timings of lessons and rows of small runs, `start`
+is what is left of their time. The number of answers grows with the square of the rounds, since all
+past rounds are asked after each: r rounds with n test examples ask n r (r + 1) / 2 times.
 """
 
 import time
@@ -22,6 +23,7 @@ from compositional.models.model_config import ModelConfig
 from compositional.runner import run
 
 TOOLS_A_ROUND = 3
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,14 @@ class MeasuredRun:
     rows: list[tuple[float, int, int]]
 
     @property
+    def answers_by_row(self) -> list[int]:
+        """Answers of each row."""
+        return [answers for _, answers, _ in self.rows]
+
+    @property
     def num_answers(self) -> int:
         """Answers in all."""
-        return sum(answers for _, answers, _ in self.rows)
+        return sum(self.answers_by_row)
 
     @property
     def answer_tokens(self) -> int:
@@ -60,6 +67,7 @@ class CostModel:
     Attributes:
         start: Of any run.
         trained_token: Of a token that is trained on.
+        batch: Of a pass over a batch of answers, however many they are.
         answer: Of an answer, its tokens apart: the prompt, scoring, files.
         answer_token: Of a token of an answer.
         tokens_an_answer: Mean length of the answers that it was fitted on.
@@ -67,29 +75,32 @@ class CostModel:
 
     start: float
     trained_token: float
+    batch: float
     answer: float
     answer_token: float
     tokens_an_answer: float
 
-    def seconds(
-        self, trained_tokens: float, num_answers: float, tokens_an_answer: float | None = None
-    ) -> float:
+    def seconds(self, trained_tokens: float, answers: Sequence[int]) -> float:
         """Return the time of a run that is not made yet.
 
         Args:
             trained_tokens: Tokens of its rows, over all epochs.
-            num_answers: How many prompts it answers.
-            tokens_an_answer: Their mean length; None for that of the runs it was fitted on.
+            answers: How many prompts it answers after each round.
         """
-        length = self.tokens_an_answer if tokens_an_answer is None else tokens_an_answer
-        an_answer = self.answer + self.answer_token * length
-        return self.start + self.trained_token * trained_tokens + an_answer * num_answers
+        learning = self.trained_token * trained_tokens
+        return self.start + learning + self.seconds_answering(answers)
+
+    def seconds_answering(self, answers: Sequence[int]) -> float:
+        """Return the part of the time that answers take, as long as those that it was fitted on."""
+        an_answer = self.answer + self.answer_token * self.tokens_an_answer
+        return self.batch * num_passes(answers) + an_answer * sum(answers)
 
 
 def fit(runs: Sequence[MeasuredRun]) -> CostModel:
     """Fit the model on runs, one or more; no cost is negative (Lawson and Hanson 1974)."""
     rows = np.array([row for measured in runs for row in measured.rows], dtype=float)
-    answer, answer_token = nnls(rows[:, 1:], rows[:, 0])[0]
+    passes = [num_passes([int(answers)]) for answers in rows[:, 1]]
+    batch, answer, answer_token = nnls(np.column_stack([passes, rows[:, 1:]]), rows[:, 0])[0]
     learning = sum(measured.seconds_learning for measured in runs)
     start = np.mean(
         [m.seconds - m.seconds_learning - sum(seconds for seconds, _, _ in m.rows) for m in runs]
@@ -97,15 +108,21 @@ def fit(runs: Sequence[MeasuredRun]) -> CostModel:
     return CostModel(
         start=float(start),
         trained_token=learning / sum(measured.trained_tokens for measured in runs),
+        batch=float(batch),
         answer=float(answer),
         answer_token=float(answer_token),
         tokens_an_answer=float(rows[:, 2].sum() / rows[:, 1].sum()),
     )
 
 
-def num_answers(num_rounds: int, num_tests: int) -> int:
+def answers_by_row(num_rounds: int, num_tests: int) -> list[int]:
     """Return how many answers a sequence asks for, all past rounds after each, no row 0."""
-    return num_tests * num_rounds * (num_rounds + 1) // 2
+    return [num_tests * row for row in range(1, num_rounds + 1)]
+
+
+def num_passes(answers: Sequence[int]) -> int:
+    """Return in how many batches the answers of some rows are generated."""
+    return sum(-(-count // BATCH_SIZE) for count in answers)
 
 
 def measure(model: ModelConfig, source: str, num_rounds: int, num_tests: int) -> MeasuredRun:
@@ -124,7 +141,12 @@ def measure(model: ModelConfig, source: str, num_rounds: int, num_tests: int) ->
                 "train_max_function_calls": 1,
                 "num_mixed": 0,
             },
-            evaluation={"max_new_tokens": 64, "next_round": False, "first_row": False},
+            evaluation={
+                "max_new_tokens": 64,
+                "batch_size": BATCH_SIZE,
+                "next_round": False,
+                "first_row": False,
+            },
             method={"name": "memory_tokens", "adaptation": "none"},
         )
         started = time.monotonic()

@@ -37,7 +37,7 @@ class RoundCost:
         num_answers: How many answers that were.
         peak_memory_bytes: The most that the process had held by then.
         state_bytes: Of the state after it.
-        result_bytes: Of the files that it left in the results.
+        result_bytes: Of the files that it left in the results, those of its lesson included.
         num_files: How many files that were.
     """
 
@@ -58,11 +58,15 @@ class LongSequence:
     Attributes:
         num_tools: Memory rows in all.
         seconds: Of the whole run.
+        result_bytes: Of all files that it left in the results.
+        num_files: How many files that were.
         rounds: What each took.
     """
 
     num_tools: int
     seconds: float
+    result_bytes: int
+    num_files: int
     rounds: list[RoundCost]
 
 
@@ -106,7 +110,8 @@ def long_sequence(
         results = run(config, progress=False).folder
         seconds = time.monotonic() - started
         rounds = [_cost(results, config.states_folder, index) for index in range(1, num_rounds + 1)]
-        return LongSequence(num_tools, seconds, rounds)
+        sizes = [path.stat().st_size for path in results.rglob("*") if path.is_file()]
+        return LongSequence(num_tools, seconds, sum(sizes), len(sizes), rounds)
 
 
 def made_up_rows(num_tools: int) -> Iterator[dict[str, Any]]:
@@ -152,7 +157,7 @@ def _cost(results: Path, states: Path, index: int) -> RoundCost:
         (results / "timings").glob("lesson_*.json"), key=lambda path: path.stat().st_mtime_ns
     )[index - 1]
     cells = [read_json(path) for path in (results / "timings").glob(f"row{index}_*.json")]
-    left = [path for path in results.glob(f"*/row{index}_*") if path.is_file()]
+    left = [*results.glob(f"*/row{index}_*"), *results.glob(f"*/{lesson.name}")]
     return RoundCost(
         round=index,
         seconds_learning=read_json(lesson)["seconds"],

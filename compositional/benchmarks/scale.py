@@ -2,15 +2,22 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from compositional.benchmarks.bench import Bench, SpeedConfig
-from compositional.benchmarks.cost_model import CostModel, MeasuredRun, fit, measure, num_answers
+from compositional.benchmarks.cost_model import (
+    BATCH_SIZE,
+    CostModel,
+    MeasuredRun,
+    fit,
+    measure,
+    num_passes,
+)
 from compositional.benchmarks.long_sequence import LongSequence, long_sequence
 from compositional.benchmarks.machine import describe
-from compositional.benchmarks.roofline import Sizes
+from compositional.benchmarks.paper_hours import H100, Hours, LongPlan, hours_on_paper
 from compositional.files import write_json, write_text
 from compositional.models.model_config import ModelConfig
 from compositional.report.formats import Entry, Table, markdown
@@ -20,78 +27,6 @@ CHECKED_ON = 6
 NUM_TESTS = 6
 SHOWN_ROUNDS = (1, 10, 25, 50, 75, 100)
 MIB = 2**20
-
-
-@dataclass(frozen=True)
-class LongPlan:
-    """A sequence of 100 rounds with 10,000 tools, in tokens.
-
-    Attributes:
-        num_rounds: Rounds.
-        rows: Training rows of each.
-        epochs: Passes over them.
-        row_tokens: Tokens of a row.
-        num_tests: Test examples of each.
-        prompt_tokens: Tokens of a prompt.
-        answer_tokens: Tokens of an answer.
-    """
-
-    num_rounds: int = 100
-    rows: int = 1000
-    epochs: int = 2
-    row_tokens: int = 80
-    num_tests: int = 100
-    prompt_tokens: int = 45
-    answer_tokens: int = 30
-
-    @property
-    def trained_tokens(self) -> int:
-        """Tokens trained on in all."""
-        return self.num_rounds * self.rows * self.epochs * self.row_tokens
-
-    @property
-    def num_answers(self) -> int:
-        """Answers in all."""
-        return num_answers(self.num_rounds, self.num_tests)
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """What one accelerator sustains, on paper.
-
-    Attributes:
-        name: What it is.
-        product_rate: Floating-point operations a second that training sustains.
-        read_rate: Bytes a second that decoding sustains.
-        batch_size: Answers side by side.
-    """
-
-    name: str
-    product_rate: float
-    read_rate: float
-    batch_size: int
-
-
-# NVIDIA's data sheet names 989 TFLOP/s in bf16 and 3.35 TB/s; 40 % and 60 % of them are sustained.
-H100 = Accelerator("H100", 0.4 * 989e12, 0.6 * 3.35e12, 256)
-
-
-def paper_hours(sizes: Sizes, wanted: LongPlan, device: Accelerator, num_devices: int) -> float:
-    """Return the hours of a sequence on some accelerators: weights in bf16, work shared evenly.
-
-    Args:
-        sizes: The model's.
-        wanted: The sequence.
-        device: Each accelerator.
-        num_devices: How many.
-    """
-    weights = sizes.body + sizes.head
-    training = 4 * weights * wanted.trained_tokens / device.product_rate
-    prompts = 2 * sizes.body * wanted.num_answers * wanted.prompt_tokens / device.product_rate
-    reading = 2 * weights / device.read_rate / device.batch_size
-    computing = 2 * weights / device.product_rate
-    answers = wanted.num_answers * wanted.answer_tokens * max(reading, computing)
-    return (training + prompts + answers) / num_devices / 3600
 
 
 def measure_scale(model: ModelConfig, source: str, num_rounds: int, path: Path) -> Path:
@@ -117,33 +52,31 @@ def measure_scale(model: ModelConfig, source: str, num_rounds: int, path: Path) 
         "model": asdict(fitted),
         "predicted_seconds": _predicted(fitted, measured[-1]),
         "long_sequence": asdict(long),
-        "hours_here": _hours_here(fitted),
-        "hours_on_paper": _hours_on_paper(bench.sizes),
+        "hours_here": asdict(_hours_here(fitted)),
+        "hours_on_paper": {
+            name: asdict(hours) for name, hours in hours_on_paper(bench.sizes).items()
+        },
     }
     write_json(path.with_suffix(".json"), kept)
-    tables = [_check_table(fitted, measured), _long_table(long), _hours_table(kept)]
+    tables = [
+        _check_table(fitted, measured),
+        _rows_table(fitted, measured[-1]),
+        _long_table(long),
+        _hours_table(kept),
+    ]
     write_text(path, f"# Scale, measured\n\n{markdown(tables)}\n{kept['machine']}.\n")
     return path
 
 
 def _predicted(fitted: CostModel, run: MeasuredRun) -> float:
-    return fitted.seconds(run.trained_tokens, run.num_answers)
+    return fitted.seconds(run.trained_tokens, run.answers_by_row)
 
 
-def _hours_here(fitted: CostModel) -> float:
+def _hours_here(fitted: CostModel) -> Hours:
+    """Return the hours on the machine of the fitted runs, answers as long as theirs."""
     wanted = LongPlan()
-    length = wanted.answer_tokens
-    return fitted.seconds(wanted.trained_tokens, wanted.num_answers, length) / 3600
-
-
-def _hours_on_paper(sizes: Sizes) -> dict[str, float]:
-    """Return hours on one and eight H100 for this model, and for one of 8 billion weights."""
-    large = Sizes(body=7_500_000_000, head=525_000_000, bytes=16_000_000_000)
-    return {
-        f"{name}, {count} x {H100.name}": paper_hours(kind, LongPlan(), H100, count)
-        for name, kind in (("this model", sizes), ("8 billion weights", large))
-        for count in (1, 8)
-    }
+    answering = fitted.seconds_answering(wanted.answers_by_row)
+    return Hours(fitted.trained_token * wanted.trained_tokens / 3600, answering / 3600)
 
 
 def _check_table(fitted: CostModel, measured: Sequence[MeasuredRun]) -> Table:
@@ -157,18 +90,37 @@ def _check_table(fitted: CostModel, measured: Sequence[MeasuredRun]) -> Table:
                 role,
                 f"{run.trained_tokens:,}",
                 f"{run.num_answers}",
+                f"{num_passes(run.answers_by_row)}",
                 f"{run.seconds:.1f}",
                 f"{seconds:.1f}",
                 f"{100 * (seconds / run.seconds - 1):+.0f} %",
             ]
         )
-    header = ["rounds", "role", "tokens trained on", "answers", "seconds", "model", "off by"]
+    header = [
+        "rounds", "role", "tokens trained on", "answers", "passes", "seconds", "model", "off by",
+    ]  # fmt: skip
     note = (
         f"seconds = {fitted.start:.1f} + {1000 * fitted.trained_token:.2f} ms x tokens trained on "
-        f"+ {1000 * fitted.answer:.0f} ms x answers + {1000 * fitted.answer_token:.1f} ms x tokens "
-        f"answered, {fitted.tokens_an_answer:.0f} of them an answer."
+        f"+ {1000 * fitted.batch:.0f} ms x passes + {1000 * fitted.answer:.0f} ms x answers "
+        f"+ {1000 * fitted.answer_token:.1f} ms x tokens answered, "
+        f"{fitted.tokens_an_answer:.0f} of them an answer. A pass: up to {BATCH_SIZE} side by side."
     )
     return Table("The cost model", header, rows, [note])
+
+
+def _rows_table(fitted: CostModel, unseen: MeasuredRun) -> Table:
+    rows: list[list[Entry]] = [
+        [
+            f"{answers}",
+            f"{num_passes([answers])}",
+            f"{seconds:.1f}",
+            f"{fitted.seconds_answering([answers]):.1f}",
+            f"{seconds / answers:.2f}",
+        ]
+        for seconds, answers, _ in unseen.rows
+    ]
+    header = ["answers", "passes", "seconds", "model", "s an answer"]
+    return Table("Answers after each round of the run not seen", header, rows, [])
 
 
 def _long_table(long: LongSequence) -> Table:
@@ -191,29 +143,32 @@ def _long_table(long: LongSequence) -> Table:
         "round", "s learning", "answers", "s answering", "ms an answer", "peak memory (MiB)",
         "state (MiB)", "results (MiB)", "files",
     ]  # fmt: skip
-    total = sum(cost.result_bytes for cost in long.rounds) / MIB
     note = (
         f"{long.num_tools:,} memory rows, a random model of two layers of 32: "
-        f"{long.seconds:.0f} s in all, {total:.0f} MiB and "
-        f"{sum(cost.num_files for cost in long.rounds):,} files of results."
+        f"{long.seconds:.0f} s in all, {long.result_bytes / MIB:.0f} MiB and "
+        f"{long.num_files:,} files of results."
     )
     return Table(f"{len(long.rounds)} rounds", header, rows, [note])
 
 
 def _hours_table(kept: dict[str, Any]) -> Table:
     wanted = LongPlan()
-    rows: list[list[Entry]] = [
-        ["this machine, this model, by the cost model", _h(kept["hours_here"])]
-    ]
-    rows += [[f"{name}, on paper", _h(hours)] for name, hours in kept["hours_on_paper"].items()]
+    kinds = {"this machine, this model, by the cost model": kept["hours_here"]}
+    kinds |= {f"{name}, on paper": hours for name, hours in kept["hours_on_paper"].items()}
+    rows: list[list[Entry]] = []
+    for name, parts in kinds.items():
+        hours = Hours(**parts)
+        rows.append([name, _h(hours.total), _h(hours.training), _h(hours.answering)])
     note = (
         f"{wanted.num_rounds} rounds of {wanted.rows:,} rows, {wanted.epochs} epochs, "
-        f"{wanted.row_tokens} tokens a row; {wanted.num_answers:,} answers of "
-        f"{wanted.answer_tokens} tokens to prompts of {wanted.prompt_tokens}. On paper: "
+        f"{wanted.row_tokens} tokens a row; {wanted.num_answers:,} answers, on this machine as "
+        f"long as those of the fitted runs. On paper, where nothing is fitted: answers of "
+        f"{wanted.answer_tokens} tokens to prompts of {wanted.prompt_tokens}, "
         f"{H100.product_rate / 1e12:.0f} TFLOP/s and {H100.read_rate / 1e12:.1f} TB/s sustained, "
         f"{H100.batch_size} answers side by side, work shared evenly."
     )
-    return Table("100 rounds, 10,000 tools", ["where", "hours"], rows, [note])
+    header = ["where", "hours", "training", "answering"]
+    return Table("100 rounds, 10,000 tools", header, rows, [note])
 
 
 def _h(hours: float) -> str:

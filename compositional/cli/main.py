@@ -17,6 +17,7 @@ AFTER_INTERRUPT = {
     "run": BY_RESUME,
     "grid": BY_ITSELF,
     "compare-documents": BY_ITSELF,
+    "train-hypernetwork": BY_RESUME,
     "learn": "documents that were said to be learned are kept",
     "forget": "the memory is as it was",
 }
@@ -75,7 +76,8 @@ def guarded(command: Callable[[], int | None], after_interrupt: str = BY_RESUME)
 
     Args:
         command: Returns its exit code, None for 0.
-        after_interrupt: What a user is told who interrupts it; may be empty.
+        after_interrupt: What a user is told when it was interrupted or stopped; empty for a
+            command that keeps nothing.
     """
     try:
         return command() or 0
@@ -87,7 +89,8 @@ def guarded(command: Callable[[], int | None], after_interrupt: str = BY_RESUME)
         print(f"interrupted{told}", file=sys.stderr)
         return INTERRUPTED
     except PreemptedError as stopped:
-        print(f"{stopped}: what was computed is saved, --resume goes on", file=sys.stderr)
+        kept = f": what was computed is saved, {after_interrupt}" if after_interrupt else ""
+        print(f"{stopped}{kept}", file=sys.stderr)
         guarded(_leave_together)
         return stopped.exit_code
 

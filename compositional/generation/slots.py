@@ -65,7 +65,8 @@ class SlotDecoder:
         requests: The prompts, in the order in which they enter.
         num_slots: Answers side by side.
         prefix: Keys and values of what all prompts begin with; None for nothing.
-        on_step: Called after every step with the number of answers that it completed.
+        on_step: Called after every pass with the number of answers that it completed; what it
+            raises ends the decoding.
     """
 
     def __init__(
@@ -95,8 +96,12 @@ class SlotDecoder:
             elif not self.waiting and num_free >= len(self.slots) * SHRINK_AT:
                 self._shrink()
             self._step()
-            self.on_step(self.num_complete)
-            self.num_complete = 0
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say how many answers are complete since the last time."""
+        self.on_step(self.num_complete)
+        self.num_complete = 0
 
     def _admit(self) -> None:
         """Run waiting prompts and put them into free slots."""
@@ -116,6 +121,7 @@ class SlotDecoder:
             ):
                 self.cache.fill(place, own)
                 self._accept(place, request, token, self.cache)
+            self._tell()
 
     def _accept(self, place: int, request: Request, token: int, cache: SlotCache) -> None:
         """Give a request its next token; free its slot where the answer is complete."""
@@ -155,6 +161,7 @@ def decode_in_slots(
 ) -> list[Answer]:
     """Answer prompts in slots; see `padded.decode_padded` for the arguments."""
     shared = shared_prefix(prompts)
+    on_step(0)
     with torch.inference_mode():
         prefix = run_parts(model, [shared], logits_to_keep=1)[1][0] if shared else None
     rows = [None] * len(prompts) if forced is None else [deque(ids) for ids in forced]

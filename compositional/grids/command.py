@@ -11,11 +11,13 @@ from compositional.grids.queued import in_words, note_submitted, queued
 from compositional.grids.slurm import requeue_this_job, submit_array
 from compositional.grids.spec import GridSpec, keep_copy, read_grid
 from compositional.grids.tasks import pending, run_task
+from compositional.models.lending import Lender
 from compositional.planned_runs import note_planned
 from compositional.preemption import PreemptedError
 from compositional.report import write_report
 from compositional.runner import check_can_start, prepare_run
 from compositional.shards import check_whole
+from compositional.slurm_jobs import check_command
 from compositional.workers import Task, Workers
 
 LAUNCHERS = ("local", "slurm", "submitit")
@@ -84,7 +86,7 @@ def run_grid(
     if dry_run:
         from compositional.grids.plan import print_grid_plan
 
-        print_grid_plan(runs, command.workers, price_per_hour)
+        print_grid_plan(runs, command.workers, spec.threads, price_per_hour)
         return 0
     left = pending(runs)
     if left and command.launcher != "local":
@@ -93,11 +95,17 @@ def run_grid(
 
 
 def _prepared(command: GridCommand, spec: GridSpec, left: Sequence[GridRun]) -> GridCommand:
-    """Check all runs, make data and model once, and keep the grid as it is now for all of them."""
+    """Check all runs, make their data, and keep the grid as it is now for all of them.
+
+    A model is loaded once for all runs that take it.
+    """
+    configs = [grid_run.config for grid_run in left]
+    for config in configs:
+        check_can_start(config, resume=True)
+    models = Lender()
     left_out: list[str] = []
-    for grid_run in left:
-        check_can_start(grid_run.config, resume=True)
-        left_out += prepare_run(grid_run.config).benchmark.left_out
+    for config in sorted(configs, key=lambda config: str(config.model)):
+        left_out += prepare_run(config, models.lend).benchmark.left_out
     for line in dict.fromkeys(left_out):
         print(line, file=sys.stderr, flush=True)
     folder = left[0].config.results_folder.parent
@@ -108,6 +116,7 @@ def _submit(
     command: GridCommand, spec: GridSpec, runs: Sequence[GridRun], left: Sequence[GridRun]
 ) -> int:
     """Submit what is left and not in the queue already."""
+    check_command("sbatch", f"--launcher {command.launcher} needs Slurm, --launcher local does not")
     folder = runs[0].config.results_folder.parent
     there = queued(folder)
     waiting = [there[grid_run.config.id] for grid_run in left if grid_run.config.id in there]
@@ -146,8 +155,9 @@ def _run_task(runs: Sequence[GridRun], index: int, threads: int, command: GridCo
         folder = run_task(runs, index, threads)
     except PreemptedError as stopped:
         print(f"{stopped}: what was computed is saved", file=sys.stderr, flush=True)
-        if requeue_this_job(command.max_requeues):
-            print("the job is requeued", file=sys.stderr, flush=True)
+        is_requeued = requeue_this_job(command.max_requeues)
+        then = "the job is requeued" if is_requeued else "the same command goes on from here"
+        print(then, file=sys.stderr, flush=True)
         return stopped.exit_code
     print(f"{folder.folder}: finished", file=sys.stderr)
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compositional.errors import ResultsError
 from compositional.files import read_json, write_json
-from compositional.grids.slurm import ask
+from compositional.slurm_jobs import queue
 
 SUBMITTED = ".submitted.json"
 
@@ -67,10 +67,9 @@ def queued(folder: Path) -> dict[str, QueuedTask]:
         raise ResultsError(f"{path} is no note of what was submitted: remove it")
     if not noted or shutil.which("squeue") is None:
         return {}
-    lines = ask(["squeue", "--noheader", "--array", "--format=%i %T"]).splitlines()
-    states = dict(line.split(maxsplit=1) for line in lines)
+    states = queue()
     return {
-        str(run_id): QueuedTask(name, states[name].lower())
+        str(run_id): QueuedTask(name, states[name])
         for name, run_id in noted.items()
         if name in states
     }

@@ -1,21 +1,15 @@
 """Slurm: a grid as a job array, and asking to be requeued. Slurm's own commands do the work."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compositional.errors import CompositionalError, ConfigError
 from compositional.grids.expand import GridRun
+from compositional.slurm_jobs import SlurmError, ask, this_job
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm" / "array.sbatch"
 DEFAULT_MAX_REQUEUES = 50
-
-
-class SlurmError(CompositionalError):
-    """Slurm is not there, or refuses what it was asked."""
 
 
 def submit_array(
@@ -65,7 +59,7 @@ def requeue_this_job(max_requeues: int) -> bool:
     Raises:
         SlurmError: If the job was requeued that often already, or Slurm refuses.
     """
-    job = _this_job()
+    job = this_job()
     if job is None:
         return False
     words = ask(["scontrol", "show", "job", job]).split()
@@ -79,25 +73,3 @@ def requeue_this_job(max_requeues: int) -> bool:
         )
     ask(["scontrol", "requeue", job])
     return True
-
-
-def _this_job() -> str | None:
-    """Return the id of the job that this process is; in an array the task's, not the array's."""
-    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
-
-
-def ask(command: Sequence[str]) -> str:
-    """Run one of Slurm's commands; return what it prints.
-
-    Raises:
-        ConfigError: If there is no such command here.
-        SlurmError: If it fails, with what it says.
-    """
-    if shutil.which(command[0]) is None:
-        raise ConfigError(f"there is no {command[0]} here: run on a node of a Slurm cluster")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise SlurmError(f"{command[0]} refuses ({done.returncode}): {said}")
-    return done.stdout.strip()

@@ -3,6 +3,7 @@
 import math
 import re
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from compositional.errors import ConfigError
 from compositional.grids.expand import expand
-from compositional.grids.slurm import SlurmError
 from compositional.grids.spec import read_grid
 from compositional.grids.tasks import run_task
-from compositional.preemption import heeding_only
+from compositional.preemption import PreemptedError, heeding_only
+from compositional.slurm_jobs import SlurmError
 
 if TYPE_CHECKING:
     from compositional.grids.command import GridCommand
@@ -40,12 +41,20 @@ class GridTask:
     def __call__(self, index: int) -> str:
         """Run the point; return its folder.
 
-        TERM stays with submitit, which passes over it: Slurm sends it before it kills, and submitit
-        requeues by a signal of its own.
+        submitit's signal is first the run's: it saves and stops. Then submitit gets it, to requeue.
+        TERM stays with submitit, which passes over it: Slurm sends it before it kills.
         """
+        import submitit
+
         spec = read_grid(self.file, self.experiment)
-        with heeding_only(signal.SIGUSR1):
-            return str(run_task(expand(spec, self.flags), index, spec.threads).folder)
+        own = signal.Signals[f"SIG{submitit.JobEnvironment.USR_SIG}"]
+        try:
+            with heeding_only(own):
+                return str(run_task(expand(spec, self.flags), index, spec.threads).folder)
+        except PreemptedError as stopped:
+            print(f"{stopped}: what was computed is saved", file=sys.stderr, flush=True)
+            signal.raise_signal(stopped.number)
+            raise
 
     def checkpoint(self, index: int) -> Any:
         """Return the same call: its state stands in the run's own folder."""
@@ -55,7 +64,7 @@ class GridTask:
 
 
 def submit_grid(
-    command: "GridCommand", indices: Sequence[int], threads: int, cluster: str | None = None
+    command: "GridCommand", indices: Sequence[int], threads: int, cluster: str = "slurm"
 ) -> list[Any]:
     """Submit points of a grid; return submitit's jobs.
 
@@ -63,7 +72,7 @@ def submit_grid(
         command: The grid.
         indices: Numbers of the points.
         threads: Processor cores of each.
-        cluster: submitit's name of an executor; None for Slurm where it is, else processes here.
+        cluster: submitit's name of an executor.
 
     Raises:
         ConfigError: If `--time` is no time of Slurm's.

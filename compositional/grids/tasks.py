@@ -8,7 +8,7 @@ from compositional.grids.expand import GridRun
 from compositional.logs import show_log
 from compositional.planned_runs import note_planned
 from compositional.results import RunFolder
-from compositional.runner import computing_with, run
+from compositional.runner import computing_with, note_refusal, run
 
 
 def pending(runs: Sequence[GridRun]) -> list[GridRun]:
@@ -18,6 +18,8 @@ def pending(runs: Sequence[GridRun]) -> list[GridRun]:
 
 def run_task(runs: Sequence[GridRun], index: int, threads: int) -> RunFolder:
     """Run one point of a grid, from where it stands; the log is shown, and no progress bar.
+
+    Where it cannot begin, its folder says why: nobody looks at the log of each task.
 
     Args:
         runs: All points.
@@ -40,8 +42,10 @@ def run_task(runs: Sequence[GridRun], index: int, threads: int) -> RunFolder:
     with computing_with(threads):
         try:
             return run(config, resume=True, progress=False)
-        except ResultsError:
-            finished = find_finished(config)  # by another process, meanwhile
+        except Exception as error:
+            # A run in its place may be another process's, finished meanwhile.
+            finished = find_finished(config) if isinstance(error, ResultsError) else None
             if finished is None:
+                note_refusal(config, error)
                 raise
             return finished

@@ -70,7 +70,7 @@ def pairs_table(figures: Sequence[MethodFigures], score_name: str) -> Table | No
     notes = [
         NOTE,
         "Over seeds: the same difference with the 95 % t interval over the seeds, paired. p: "
-        f"two-sided t test of it; Holm: corrected for {len(known)} comparisons.",
+        f"two-sided t test of it; {_correction(len(known))}.",
     ]
     few = "a bootstrap of so few has too narrow intervals."
     notes += few_seeds_notes([pair.num_seeds for pair in found], few)
@@ -235,6 +235,13 @@ def _drawn_seeds(seeds: Sequence[int]) -> np.ndarray:
     """Return which seeds each resample draws, the same for all methods of these seeds."""
     generator = Streams(seeds[0]).generator("bootstrap", "seeds", *seeds)
     return generator.integers(len(seeds), size=(NUM_RESAMPLES, len(seeds)))
+
+
+def _correction(num_tests: int) -> str:
+    """Say what p-values are corrected for."""
+    if num_tests == 0:
+        return "no test possible: the differences do not vary over the seeds, or there is one seed"
+    return f"Holm: corrected for {num_tests} comparison{'s' if num_tests > 1 else ''}"
 
 
 def _p_text(p: float | None) -> str:

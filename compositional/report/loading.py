@@ -1,14 +1,31 @@
 """The runs of an experiment as a report sees them."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 from compositional.errors import ResultsError
 from compositional.methods.registry import METHODS
-from compositional.planned_runs import PlannedRun, read_planned
+from compositional.planned_runs import goes_on_with, read_planned
 from compositional.report.run_view import RunView
 from compositional.results import RESULT, RunFolder
 from compositional.scores import Measures, measures_of
+from compositional.whereabouts import whereabouts
+
+
+@dataclass(frozen=True)
+class AbsentRun:
+    """A run that a grid planned and that has left no result, not even of a failure.
+
+    Attributes:
+        name: The run's name.
+        method: Its method's name.
+        reason: What is known of why.
+    """
+
+    name: str
+    method: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -19,13 +36,13 @@ class Experiment:
         name: Name of its folder of results.
         finished: Its finished runs, by method and name; at least one.
         others: Runs that failed or are not finished.
-        absent: Runs that a grid planned and that have left no result, not even of a failure.
+        absent: Runs that a grid planned and that have left nothing.
     """
 
     name: str
     finished: list[RunView]
     others: list[RunView]
-    absent: list[PlannedRun]
+    absent: list[AbsentRun]
 
     @property
     def seeds(self) -> list[int]:
@@ -88,8 +105,18 @@ def load_experiment(folder: Path, published: Path | None = None) -> Experiment:
             f"{folder} holds runs of tools and runs of documents, which no table compares: give "
             "them an --experiment each"
         )
-    absent = [run for run in read_planned(folder) if run.name not in runs]
-    return Experiment(folder.resolve().name, finished, others, absent)
+    return Experiment(folder.resolve().name, finished, others, _absent(folder, runs))
+
+
+def _absent(folder: Path, runs: Container[str]) -> list[AbsentRun]:
+    """Return the runs that a grid planned and that are not among those found."""
+    absent = []
+    for run in read_planned(folder):
+        if run.name not in runs:
+            place = folder / run.name
+            reason = whereabouts(place, goes_on_with(place)) or "a point of the grid, not started"
+            absent.append(AbsentRun(run.name, run.method, reason))
+    return absent
 
 
 def _read_runs(folder: Path, *, is_published: bool) -> list[RunView]:

@@ -21,9 +21,7 @@ def others_table(experiment: Experiment) -> Table | None:
         [run.name, run.method_title, run.result["status"], len(run.cell_list), run.reason]
         for run in experiment.others
     ]
-    rows += [
-        [run.name, run.method, "no result", 0, "a point of the grid"] for run in experiment.absent
-    ]
+    rows += [[run.name, run.method, "no result", 0, run.reason] for run in experiment.absent]
     header = ["run", "method", "status", "cells that stand", "reason"]
     note = "They stand in no other table."
     return Table("Runs without a result", header, rows, [note])

@@ -11,6 +11,7 @@ from compositional.columns import ROUND
 from compositional.config import read_experiment, resolve
 from compositional.errors import ConfigError
 from compositional.files import read_json_lines
+from compositional.planned_runs import goes_on_with
 from compositional.probes import DRIFT, HELD_OUT
 from compositional.results import FINISHED, STARTED, Cell, RunFolder
 from compositional.run_files import method_title
@@ -18,6 +19,7 @@ from compositional.scores import Measures, measures_of
 from compositional.summary import Cells
 from compositional.tasks.benchmark import TOOLS
 from compositional.tasks.types import JsonObject
+from compositional.whereabouts import whereabouts
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class RunView:
         if self.is_finished:
             return ""
         if self.result["status"] == STARTED:
-            return "still running, or cut off: --resume goes on with it"
+            goes_on = goes_on_with(self.files.folder)
+            found = whereabouts(self.files.folder, goes_on)
+            return found or f"still running, or cut off: {goes_on}"
         return str(self.result.get("reason", "no reason was kept"))
 
     @property

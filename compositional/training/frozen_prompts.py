@@ -6,7 +6,7 @@ kept as far as a budget of memory allows, and only the target runs with gradient
 and gradients as `targets.logits_by_pack`, by less work.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -32,16 +32,22 @@ class FrozenPrompts:
         sequences: Rows whose prompts to keep, of 2 tokens or more each, in order, as far as they
             fit.
         max_bytes: The most that kept keys and values may take.
+        before_pack: Called before each pack of prompts is computed; what it raises ends that.
     """
 
     def __init__(
-        self, model: LanguageModel, sequences: Sequence[TokenSequence], max_bytes: int
+        self,
+        model: LanguageModel,
+        sequences: Sequence[TokenSequence],
+        max_bytes: int,
+        before_pack: Callable[[], object] = lambda: None,
     ) -> None:
         self.model = model
         self.num_bytes = 0
         self._kept: dict[Prompt, KeyValues] = {}
         prompts = list(dict.fromkeys(sequence.prompt for sequence in sequences))
         for chosen in slices_of([len(prompt) for prompt in prompts]):
+            before_pack()
             computed = self._compute(prompts[chosen])
             size = sum(k.nbytes + v.nbytes for states in computed for k, v in states)
             if self.num_bytes + size > max_bytes:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
+from compositional.stopping import heed_stop
 from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup, fit
 from compositional.training.frozen_prompts import FrozenPrompts, can_freeze_prompts
@@ -68,7 +69,9 @@ class Lesson:
                 model.freezes_prompts = can_freeze_prompts(model)
             if model.freezes_prompts:
                 max_bytes = run.training.prompt_cache_mib * 2**20
-                self.prompts = FrozenPrompts(model, sequences, max_bytes)
+                self.prompts = FrozenPrompts(
+                    model, sequences, max_bytes, before_pack=lambda: heed_stop(run)
+                )
         size = run.training.batch_size
         ranks = [s.num_calls for s in sequences] if run.training.curriculum_learning else None
         self.steps = plan_steps(len(sequences), epochs, size, run.streams, key, ranks)

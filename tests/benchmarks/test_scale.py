@@ -4,8 +4,8 @@ import pytest
 
 from compositional.benchmarks import scale
 from compositional.benchmarks.long_sequence import long_sequence, made_up_rows
+from compositional.benchmarks.paper_hours import Accelerator, LongPlan, paper_hours
 from compositional.benchmarks.roofline import Sizes
-from compositional.benchmarks.scale import Accelerator, LongPlan, paper_hours
 from compositional.cli.main import main
 from compositional.models.model_config import ModelConfig
 from tests.runs_toy import ROWS_PER_TOOL, error_line
@@ -22,8 +22,11 @@ def test_hours_on_paper_by_hand() -> None:
     training = 4 * 100 * 120 / 1000
     prompts = 2 * 90 * 12 * 5 / 1000
     a_token = max(2 * 100 / 10 / 2, 2 * 100 / 1000)
-    seconds = training + prompts + 12 * 6 * a_token
-    assert paper_hours(sizes, wanted, device, 4) == pytest.approx(seconds / 4 / 3600)
+    answering = prompts + 12 * 6 * a_token
+    found = paper_hours(sizes, wanted, device, 4)
+    assert found.training == pytest.approx(training / 4 / 3600)
+    assert found.answering == pytest.approx(answering / 4 / 3600)
+    assert found.total == pytest.approx((training + answering) / 4 / 3600)
 
 
 def test_made_up_tools_have_names_of_their_own() -> None:
@@ -40,7 +43,11 @@ def test_every_round_of_a_long_sequence_is_measured(toy_model_folder) -> None:
     states = [cost.state_bytes for cost in found.rounds]
     assert states == sorted(states)
     assert states[0] < states[-1]
-    assert [cost.num_files for cost in found.rounds] == [3, 6, 9]
+    # predictions, scores and times of each cell; losses and times of a lesson
+    assert [cost.num_files for cost in found.rounds] == [3 + 2, 6 + 2, 9 + 2]
+    # and those of row 0, of three cells; config, environment, result
+    assert found.num_files == 5 + 8 + 11 + 9 + 3
+    assert found.result_bytes > sum(cost.result_bytes for cost in found.rounds)
     assert found.seconds > sum(cost.seconds_learning for cost in found.rounds) > 0
 
 
@@ -56,6 +63,7 @@ def test_the_page_is_written_from_measured_runs(tmp_path, toy_model_folder, monk
     cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in text.splitlines()]
     assert ["1", "fitted on"] in cells
     assert ["2", "not seen"] in cells
+    assert ["8", "1"] in cells  # answers of its second row, in one pass
     assert "200 memory rows" in text
     kept = json.loads(page.with_suffix(".json").read_text())
     assert [run["num_rounds"] for run in kept["runs"]] == [1, 2]

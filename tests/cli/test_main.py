@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from compositional.cli.main import INTERRUPTED, guarded, main
 from compositional.cli.verbs import VERBS
 from compositional.errors import ConfigError
+from compositional.preemption import PreemptedError
 from tests.runs_toy import error_line
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,27 @@ def test_an_interruption_says_of_each_verb_what_is_true_of_it(
     monkeypatch.setitem(VERBS, verb, interrupted)
     assert main([verb]) == INTERRUPTED
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("run", ": what was computed is saved, --resume goes on from here"),
+        ("grid", ": what was computed is saved, the same command goes on from here"),
+        ("compare-documents", ": what was computed is saved, the same command goes on from here"),
+        ("train-hypernetwork", ": what was computed is saved, --resume goes on from here"),
+        ("scale", ""),
+    ],
+)
+def test_a_stop_says_of_each_verb_what_is_true_of_it(
+    verb: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(argv: object) -> int:
+        raise PreemptedError(signal.SIGTERM)
+
+    monkeypatch.setitem(VERBS, verb, stopped)
+    assert main([verb]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == f"stopped by SIGTERM{told}\n"
 
 
 def test_what_is_not_the_users_to_mend_keeps_its_traceback() -> None:

@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -7,7 +8,9 @@ from compositional.generation.padded import decode_padded
 from compositional.generation.slot_probe import can_decode_in_slots
 from compositional.generation.slots import decode_in_slots
 from compositional.generation.uncached import greedy
+from compositional.models import parts
 from compositional.models.language_model import LanguageModel
+from compositional.preemption import PreemptedError
 from compositional.settings import EvaluationConfig
 from tests.generation.toy_prompts import ARCHS, add_random_rows, prompts_of, stopping_model
 from tests.toy import load_toy
@@ -66,6 +69,28 @@ def test_a_free_slot_is_filled_before_the_others_end(tmp_path) -> None:
     decode_in_slots(model, prompts, settings(4), None, ignore)
     assert passes.count(1) < in_batches
     assert sum(length for length in passes if length > 1) <= sum(MANY)
+
+
+@pytest.mark.parametrize(("at_call", "num_passes"), [(1, 0), (2, 2), (3, 3)])
+def test_a_stop_is_heeded_between_any_two_passes(
+    tmp_path, monkeypatch, at_call, num_passes
+) -> None:
+    monkeypatch.setattr(parts, "MAX_PACK_TOKENS", 8)
+    model = stopping_model(tmp_path, "llama")
+    passes: list[int] = []
+    model.backbone.get_decoder().register_forward_pre_hook(
+        lambda _m, _a, kwargs: passes.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    told: list[int] = []
+
+    def stop(_count: int) -> None:
+        told.append(1)
+        if len(told) == at_call:
+            raise PreemptedError(signal.SIGTERM)
+
+    with pytest.raises(PreemptedError):  # before the prefix, and after each pack of prompts
+        decode_in_slots(model, prompts_of(MANY, 40), settings(8), None, stop)
+    assert len(passes) == num_passes
 
 
 def test_no_prompts_make_no_answers(toy) -> None:

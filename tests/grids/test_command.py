@@ -1,54 +1,33 @@
 """Whole grids of toy runs, by the command that a user types."""
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from compositional.cli.main import main
 from compositional.files import read_json
-from tests.runs_toy import error_line, toy_settings, tree
-
-RUNS = {"lora": {"method": {"name": "lora", "adapter": {"rank": 2}}}, "icl": {"method": "icl"}}
-Write = Callable[..., Path]
+from tests.grids.grid_toy import RUNS, Write, statuses, writer
+from tests.runs_toy import error_line, tree
 
 
 @pytest.fixture
 def write(tmp_path: Path, toy_model_folder: Path) -> Write:
     """Writes a grid file of toy runs, settings laid over the toy's."""
-
-    def write(runs: dict[str, Any] | None = None, axes: dict[str, Any] | None = None) -> Path:
-        settings = toy_settings(tmp_path, toy_model_folder)
-        for key in ("run", "method", "seed"):
-            del settings[key]
-        del settings["data"]["data_dir"]
-        settings["data"]["source"] = str(tmp_path / "toy.jsonl")
-        grid = {"orders": [[1, 2], [2, 1]]} if axes is None else axes
-        path = tmp_path / "g.yaml"
-        path.write_text(json.dumps({**settings, "runs": runs or RUNS, "grid": grid}))
-        return path
-
-    return write
+    return writer(tmp_path, toy_model_folder)
 
 
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data folders are made where the command runs."""
     monkeypatch.chdir(tmp_path)
-
-
-def statuses(folder: Path) -> dict[str, str]:
-    paths = sorted((folder / "results" / "e").glob("*/result.json"))
-    return {path.parent.name: read_json(path)["status"] for path in paths}
 
 
 def test_a_grid_is_planned_run_side_by_side_and_not_run_twice(write, tmp_path, capsys) -> None:
@@ -118,34 +97,11 @@ def test_a_grid_that_is_asked_to_stop_stops_its_runs_and_goes_on(write, tmp_path
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 128 + signal.SIGTERM, error
+    told = "stopped by SIGTERM: what was computed is saved, the same command goes on from here"
+    assert error.splitlines()[-1] == told
     assert set(statuses(tmp_path).values()) == {"started"}
     assert main(["grid", str(path), "--workers", "2"]) == 0
     assert set(statuses(tmp_path).values()) == {"finished"}
-
-
-def test_one_point_runs_by_its_number(write, tmp_path, capsys) -> None:
-    path = write()
-    assert main(["grid", str(path), "--task", "3"]) == 0
-    assert statuses(tmp_path) == {"icl_order2-1": "finished"}
-    assert main(["grid", str(path), "--task", "3"]) == 0
-    capsys.readouterr()
-    assert main(["grid", str(path), "--task", "4"]) == 2
-    assert "the grid has no run 4; its runs go from 0 to 3" in error_line(capsys)
-
-
-def test_a_report_names_the_points_that_were_never_started(write, tmp_path, capsys) -> None:
-    path = write()
-    assert main(["grid", str(path), "--task", "3"]) == 0
-    capsys.readouterr()
-    assert main(["report", str(tmp_path / "results" / "e")]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "no result |" in line]
-    assert [(row[1], row[3]) for row in rows] == [
-        ("lora_order1-2", "lora"),
-        ("lora_order2-1", "lora"),
-        ("icl_order1-2", "icl"),
-    ]
-    page = (tmp_path / "results" / "e" / "report.html").read_text(encoding="utf-8")
-    assert "1 of 1 that were started, 3 of the grid have no result" in page
 
 
 def test_a_finished_run_that_lost_a_cell_is_not_taken_for_complete(write, tmp_path, capsys) -> None:

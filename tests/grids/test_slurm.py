@@ -11,10 +11,10 @@ from compositional.cli.main import main
 from compositional.files import read_json
 from compositional.grids.slurm import requeue_this_job
 from tests.grids.slurm_toy import asked, restarts, send_signal, wait_until
-from tests.runs_toy import assert_same_tree, error_line, toy_settings
+from tests.runs_toy import assert_same_tree, error_line, toy_settings, tree
 
 SCRIPT = Path("scripts/slurm/preempted_array.sh").resolve()
-SHORT, LONG = "1-2:40,3-4:40", "1-2:4000,3-4:40"
+SHORT, A_MINUTE, LONG = "1-2:40,3-4:40", "1-2:4000,3-4:1", "1-2:9000,3-4:40"
 RUNS = {
     "lora": {"method": {"name": "lora", "adapter": {"rank": 2, "dropout": 0.1}}},
     "rows": {"method": {"name": "memory_tokens", "adapter": {"rank": 2}}},
@@ -31,6 +31,11 @@ def write_grid(folder: Path, model: Path, rounds: str = SHORT) -> Path:
     path = folder / "g.yaml"
     path.write_text(json.dumps({**settings, "runs": RUNS, "grid": {"seeds": [1, 2]}}))
     return path
+
+
+def change(path: Path, **over: object) -> None:
+    """Replace parts of a grid file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | over))
 
 
 def grid_in(
@@ -79,27 +84,35 @@ def test_the_script_that_preempts_an_array_finds_it_equal_to_a_grid_that_was_not
     for name, value in {**slurm, "PYTHONPATH": str(Path.cwd())}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SECONDS_BETWEEN", "1")
-    path = write_grid(tmp_path, toy_model_folder, "1-2:100,3-4:1")
-    grid = json.loads(path.read_text())
-    shorter = {"runs": {"lora": RUNS["lora"]}, "grid": {}, "training": {}}
-    path.write_text(json.dumps(grid | shorter))
-    command = ["bash", str(SCRIPT), str(path), "1"]
+    path = write_grid(tmp_path, toy_model_folder, "1-2:300,3-4:1")
+    change(path, grid={}, training={})
+    command = ["bash", str(SCRIPT), str(path), "2"]
     try:
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     finally:
         asked("scancel", "--name=compositional")
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
-    assert sum(bool(re.fullmatch(r"requeued \d+_0", line)) for line in lines) == 1
-    run, hash_of_array, hash_of_other = lines[-2].split()
-    assert run == "lora"
-    assert hash_of_array == hash_of_other
-    assert re.fullmatch(
-        r"requeued 1 times \(1 stops in the logs\), then equal, file by file, .*", lines[-1]
+    tasks = re.findall(r"^requeued \d+_(\d)$", done.stdout, re.MULTILINE)
+    assert sorted(tasks) == ["0", "1"]  # one of each method
+    assert done.stdout.splitlines()[-1].startswith(
+        "requeued 2 times (2 stops in the logs), then equal, file by file, "
     )
-    for folder in (tmp_path / "results", tmp_path / "results" / ".uninterrupted"):
-        result = folder / "preempted_array" / "lora" / "result.json"
-        assert read_json(result)["status"] == "finished"
+    results = tmp_path / "results" / "preempted_array"
+    lines = (results / "equal.md").read_text().splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    assert cells[0] == ["run", "files", "array", "not stopped", "stops"]
+    for run, row in zip(("lora", "rows"), cells[2:], strict=True):
+        num_files = len(tree(results / run).keys() - {"config.yaml"})
+        assert (row[0], row[1], row[4]) == (run, str(num_files), "1")
+        assert row[2] == row[3]
+    listed = (results / "equal.sha256").read_text().splitlines()
+    assert len(listed) == sum(int(row[1]) for row in cells[2:])
+    whole = tmp_path / "results" / ".uninterrupted" / "preempted_array"
+    check = ["sha256sum", "--check", "--quiet", str(results / "equal.sha256")]
+    for folder in (results, whole):
+        subprocess.run(check, cwd=folder, check=True)
+        for run in ("lora", "rows"):
+            assert read_json(folder / run / "result.json")["status"] == "finished"
 
 
 @pytest.mark.timeout(300)
@@ -132,19 +145,26 @@ def test_what_is_in_the_queue_is_not_submitted_again(
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
 
 
-@pytest.mark.timeout(300)
-def test_before_its_limit_a_task_saves_and_asks_to_be_requeued(
+@pytest.mark.timeout(600)
+def test_before_its_limit_a_task_saves_is_requeued_and_ends_as_one_that_was_not_stopped(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
+    path = grid_in(tmp_path, slurm, toy_model_folder, monkeypatch, A_MINUTE)
+    change(path, grid={}, runs={"lora": RUNS["lora"]})
     # Slurm looks every half minute: 120 s before the end of three are 30 to 60 s from the start.
-    job, _ = submit(
-        slurm, tmp_path, toy_model_folder, monkeypatch, capsys, "--sbatch=--time=3", rounds=LONG
-    )
+    words = ["grid", str(path), "--launcher", "slurm", "--sbatch=--time=3"]
+    assert main(words) == 0
+    job = capsys.readouterr().out.split("job array ")[1].split(";")[0]
     wait_until("it is requeued", lambda: restarts(f"{job}_0") >= 1)
-    asked("scancel", job)
     wait_until("the end", lambda: not asked("squeue", "--noheader").strip())
     log = (tmp_path / f"slurm-{job}_0.log").read_text()
-    assert "stopped by SIGUSR1: what was computed is saved" in log
+    assert "stopped by SIGUSR1: what was computed is saved\n" in log
+    assert "the job is requeued\n" in log
+    results = tmp_path / "results" / "e" / "lora"
+    assert read_json(results / "result.json")["status"] == "finished", log
+    here = ["--output.results_dir", "here", "--output.checkpoint_dir", "states"]
+    assert main(["grid", str(path), "--task", "0", *here]) == 0
+    assert_same_tree(results, tmp_path / "here" / "e" / "lora")
 
 
 def test_a_job_that_slurm_refuses_is_one_line(
@@ -160,12 +180,19 @@ def test_a_job_that_slurm_refuses_is_one_line(
     assert asked("squeue", "--noheader") == ""
 
 
-def test_without_slurm_there_is_one_line(tmp_path, toy_model_folder, monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("launcher", ["slurm", "submitit"])
+def test_without_slurm_there_is_one_line_before_anything_is_done(
+    tmp_path, toy_model_folder, monkeypatch, capsys, launcher
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_grid(tmp_path, toy_model_folder)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["grid", str(path), "--launcher", "slurm"]) == 2
-    assert "there is no sbatch here" in error_line(capsys)
+    assert main(["grid", str(path), "--launcher", launcher]) == 2
+    assert error_line(capsys) == (
+        f"error: there is no sbatch here: --launcher {launcher} needs Slurm, --launcher local does "
+        "not\n"
+    )
+    assert {found.name for found in tmp_path.iterdir()} == {"g.yaml", "toy.jsonl"}
 
 
 def test_no_job_is_not_requeued(monkeypatch) -> None:

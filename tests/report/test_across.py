@@ -42,6 +42,7 @@ def test_pairs_are_compared_over_seeds_and_examples(tmp_path: Path) -> None:
     # Differences -0.375 and 0 over the seeds: mean -0.1875, half width 12.706 x 0.1875, t = 1.
     assert row["over seeds"] == "-0.19 [-2.57, 2.19]"
     assert row["p by Holm"] == row["p"] == "0.500"
+    assert table.notes[1].endswith("t test of it; Holm: corrected for 1 comparison.")
     assert any("Too few seeds (under 5)" in note for note in table.notes)
 
 
@@ -68,6 +69,8 @@ def test_seeds_that_do_not_differ_have_no_p(tmp_path: Path) -> None:
     (row,) = texts(table).values()
     assert row["over seeds"] == "0.00 no spread"
     assert row["p"] == row["p by Holm"] == "not measured"
+    assert "; no test possible: " in table.notes[1]
+    assert "corrected" not in table.notes[1]
 
 
 def test_the_interval_draws_seeds_as_well_as_examples(tmp_path: Path) -> None:

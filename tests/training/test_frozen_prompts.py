@@ -100,3 +100,22 @@ def test_it_is_tried_on_the_model(tmp_path) -> None:
     model.backbone.config.layer_types = ["sliding_attention"] * 2
     model.backbone.config.sliding_window = 4
     assert not can_freeze_prompts(model)
+
+
+def test_what_is_called_before_each_pack_may_end_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "MAX_PACK_TOKENS", 4)
+    model = with_rows(tmp_path)
+    passes: list[int] = []
+    model.backbone.register_forward_pre_hook(lambda _m, _a: passes.append(1))
+    called: list[int] = []
+
+    def stop_at(pack: int) -> None:
+        called.append(1)
+        if len(called) == pack:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        FrozenPrompts(model, sequences_for(model), PLENTY, before_pack=lambda: stop_at(2))
+    assert len(passes) == 1
+    FrozenPrompts(model, sequences_for(model), PLENTY, before_pack=lambda: stop_at(0))
+    assert len(called) == 2 + 3  # prompts of 4, of 2 and of 3 tokens
