@@ -157,7 +157,11 @@ def _cost(results: Path, states: Path, index: int) -> RoundCost:
         (results / "timings").glob("lesson_*.json"), key=lambda path: path.stat().st_mtime_ns
     )[index - 1]
     cells = [read_json(path) for path in (results / "timings").glob(f"row{index}_*.json")]
-    left = [*results.glob(f"*/row{index}_*"), *results.glob(f"*/{lesson.name}")]
+    left = [
+        path
+        for name in (f"row{index}_*", f"answers_row{index}.json", lesson.name)
+        for path in results.glob(f"*/{name}")
+    ]
     return RoundCost(
         round=index,
         seconds_learning=read_json(lesson)["seconds"],

@@ -43,10 +43,10 @@ def test_every_round_of_a_long_sequence_is_measured(toy_model_folder) -> None:
     states = [cost.state_bytes for cost in found.rounds]
     assert states == sorted(states)
     assert states[0] < states[-1]
-    # predictions, scores and times of each cell; losses and times of a lesson
-    assert [cost.num_files for cost in found.rounds] == [3 + 2, 6 + 2, 9 + 2]
+    # predictions, scores and times of each cell, times of the row; losses and times of a lesson
+    assert [cost.num_files for cost in found.rounds] == [3 + 1 + 2, 6 + 1 + 2, 9 + 1 + 2]
     # and those of row 0, of three cells; config, environment, result
-    assert found.num_files == 5 + 8 + 11 + 9 + 3
+    assert found.num_files == 6 + 9 + 12 + (9 + 1) + 3
     assert found.result_bytes > sum(cost.result_bytes for cost in found.rounds)
     assert found.seconds > sum(cost.seconds_learning for cost in found.rounds) > 0
 

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,21 @@ def running_slurm(folder: Path) -> Iterator[dict[str, str]]:
     try:
         yield found
     finally:
-        # What a test that failed left behind: without its Slurm it would run on.
-        subprocess.run(["scancel", "--user=root"], env={**os.environ, **found}, check=True)
         subprocess.run([*command, "stop", str(folder)], check=True)
+
+
+def end_all_jobs(found: dict[str, str]) -> None:
+    """Cancel what is in the queue of a Slurm and wait until it has ended."""
+    environment = {**os.environ, **found}
+    subprocess.run(["scancel", "--user=root"], env=environment, check=True)
+
+    def is_empty() -> bool:
+        listed = subprocess.run(
+            ["squeue", "--noheader"], env=environment, capture_output=True, check=True
+        )
+        return not listed.stdout.strip()
+
+    wait_until("an empty queue", is_empty)
 
 
 def asked(*command: str) -> str:
@@ -46,7 +59,7 @@ def asked(*command: str) -> str:
     return done.stdout
 
 
-def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 240) -> None:
+def wait_until(what: str, is_so: Callable[[], bool], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"never: {what}\n{asked('squeue')}"
@@ -60,6 +73,40 @@ def fact(job: str, name: str) -> str:
 
 def restarts(job: str) -> int:
     return int(fact(job, "Restarts"))
+
+
+def processes(job: str) -> list[int]:
+    """The processes of a job, those of its steps too."""
+    lines = asked("scontrol", "listpids", fact(job, "JobId")).splitlines()[1:]
+    return [int(line.split()[0]) for line in lines]
+
+
+@contextmanager
+def held(job: str) -> Iterator[list[int]]:
+    """Hold a job where it is, however fast the machine; yield its processes.
+
+    A signal that is sent meanwhile is heeded when it goes on, which some versions of Slurm make it
+    do with the signal.
+    """
+    found = processes(job)
+    for process in found:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield found
+    finally:
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+
+def awaits_or_heeded(process: int, number: signal.Signals) -> bool:
+    """Whether a held process has been sent a signal: it stands out, or the process has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    sets = [int(line.split()[1], 16) for line in lines if line.startswith(("ShdPnd", "SigPnd"))]
+    return any(pending >> (number - 1) & 1 for pending in sets)
 
 
 def send_signal(job: str, name: str, *options: str) -> None:

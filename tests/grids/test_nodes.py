@@ -14,7 +14,7 @@ LESSON = "lesson_tools1-2.json"
 SCRIPT = Path("scripts/slurm/nodes.sbatch").resolve()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_two_tasks_are_stopped_together_and_requeued(
     slurm, tmp_path, toy_model_folder, monkeypatch
 ) -> None:

@@ -11,11 +11,11 @@ from compositional.errors import ConfigError
 from compositional.files import read_json
 from compositional.grids.command import GridCommand
 from compositional.grids.submitit_launcher import FOLDER, minutes_of, submit_grid
-from tests.grids.slurm_toy import asked, restarts, send_signal, wait_until
+from tests.grids.slurm_toy import asked, held, restarts, send_signal, wait_until
 from tests.grids.test_slurm import change, write_grid
 from tests.runs_toy import assert_same_tree
 
-LESSON = "1-2:900,3-4:1"
+LESSON = "1-2:150,3-4:1"
 
 
 def assert_equals_one_that_ran_here(path: Path, results: Path) -> None:
@@ -25,7 +25,7 @@ def assert_equals_one_that_ran_here(path: Path, results: Path) -> None:
     assert_same_tree(results, Path("here") / "e" / "lora_seed1")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_job_that_is_preempted_saves_goes_on_and_equals_one_that_ran_here(
     tmp_path, toy_model_folder, monkeypatch
 ) -> None:
@@ -48,7 +48,7 @@ def test_a_job_that_is_preempted_saves_goes_on_and_equals_one_that_ran_here(
     assert_equals_one_that_ran_here(path, results)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_on_slurm_a_job_is_requeued_and_not_submitted_again(
     slurm, tmp_path, toy_model_folder, monkeypatch, capsys
 ) -> None:
@@ -65,12 +65,13 @@ def test_on_slurm_a_job_is_requeued_and_not_submitted_again(
     folder = tmp_path / "results" / "e" / FOLDER
     log, error = folder / f"{job}_0_0_log.out", folder / f"{job}_0_0_log.err"
     wait_until("it learns", lambda: error.exists() and "next: learn" in error.read_text())
-    assert main(words) == 0
-    assert capsys.readouterr().out == (
-        f"job {job} of this grid is still in the queue (3 pending, 1 running): 4 runs not "
-        "submitted again\n"
-    )
-    send_signal(f"{job}_0", "USR2")
+    with held(f"{job}_0"):
+        assert main(words) == 0
+        assert capsys.readouterr().out == (
+            f"job {job} of this grid is still in the queue (3 pending, 1 running): 4 runs not "
+            "submitted again\n"
+        )
+        send_signal(f"{job}_0", "USR2")
     wait_until("it is requeued", lambda: restarts(f"{job}_0") >= 1)
     assert f"Requeued job {job}_0" in log.read_text()
     assert "stopped by SIGUSR2: what was computed is saved" in error.read_text()
