@@ -17,7 +17,7 @@ from compositional.compare_documents import (
 )
 from compositional.errors import ConfigError
 from compositional.files import read_json
-from tests.playbooks.scripted import add, curated, generated, reflected
+from tests.playbooks.scripted import wrong_at_first
 from tests.servers_toy import openai_like, serving
 
 SERVER = AceServer("openai", "http://127.0.0.1:8080/v1", "m")
@@ -149,15 +149,7 @@ def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder
 
 def answered(body: Any) -> str:
     """A server that is wrong at first and then notes something."""
-    wanted = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
-    fields = wanted.get("properties", {})
-    if "final_answer" in fields:
-        return json.dumps(generated("nobody"))
-    if "key_insight" in fields:
-        return json.dumps(reflected())
-    if "operations" in fields:
-        return json.dumps(curated(add("Something.")))
-    return "It is so."
+    return wrong_at_first(body, lambda said: "Something.", "It is so.")
 
 
 def test_ace_on_a_server_stands_beside_the_others(tmp_path, toy_model_folder, capsys) -> None:

@@ -19,6 +19,12 @@ def prepared_with(folder: Path, model: Path, **over: Any) -> tuple[Prepared, Run
     return prepare_run(config), config
 
 
+def prompts_of_tests(prepared: Prepared) -> list[list[int]]:
+    """The tokens of every test query, round after round."""
+    queries = [e.query for round_ in prepared.benchmark.rounds for e in round_.test]
+    return [prepared.model.chat.prompt_ids(query) for query in queries]
+
+
 def test_tokens_that_all_prompts_begin_with_are_read_once() -> None:
     shared = list(range(40))
     prompts = [[*shared, 50], [*shared, 51, 52]]
@@ -32,8 +38,7 @@ def test_a_trained_method_reads_the_queries_of_every_row(tmp_path, toy_model_fol
     lora = {"name": "lora", "adapter": {"rank": 2}}
     prepared, config = prepared_with(tmp_path, toy_model_folder, method=lora)
     asked = planned_answers(prepared, config)
-    queries = [e.query for round_ in prepared.benchmark.rounds for e in round_.test]
-    prompts = [prepared.model.chat.prompt_ids(query) for query in queries]
+    prompts = prompts_of_tests(prepared)
     # Rows 0, 1 (with the next round) and 2 ask both rounds.
     assert asked.prompt_tokens == 3 * tokens_by_hand(prompts)
     assert (asked.num_cells, asked.num_answers, asked.num_batches) == (6, 24, 3 * 4)
@@ -44,8 +49,7 @@ def test_memory_tokens_read_nothing_before_their_first_row(tmp_path, toy_model_f
     rows = {"name": "memory_tokens", "adapter": {"rank": 2}}
     prepared, config = prepared_with(tmp_path, toy_model_folder, method=rows)
     asked = planned_answers(prepared, config)
-    queries = [e.query for round_ in prepared.benchmark.rounds for e in round_.test]
-    prompts = [prepared.model.chat.prompt_ids(query) for query in queries]
+    prompts = prompts_of_tests(prepared)
     assert asked.prompt_tokens == 2 * tokens_by_hand(prompts)
     assert (asked.num_answers, asked.num_batches) == (24, 2 * 4)
 

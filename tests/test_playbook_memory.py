@@ -1,6 +1,5 @@
 """A playbook from the shell: learned through servers, kept, loaded, and untouched by a bad one."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from compositional.document_memory import open_memory
 from compositional.files import read_json
 from compositional.memory_file import FILE, read_kept, write_kept
 from compositional.methods.ace import Ace
-from tests.playbooks.scripted import add, curated, generated, reflected
+from tests.playbooks.scripted import wrong_at_first
 from tests.servers_toy import always, hang, openai_like, serving
 
 MEMORY = Path("checkpoints") / "memories" / "default"
@@ -34,17 +33,13 @@ def learn(folder: Path, *words: str, **backend: Any) -> int:
 
 def teacher(body: Any) -> str:
     """A server that is wrong at first and then adds what the source says, entry by entry."""
-    said = body["messages"][-1]["content"]
-    wanted = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
-    fields = wanted.get("properties", {})
-    if "final_answer" in fields:
-        return json.dumps(generated("nobody"))
-    if "key_insight" in fields:
-        return json.dumps(reflected())
-    if "operations" in fields:
+
+    def note(said: str) -> str:
         word = next(word for word in ("Vunda", "bread") if word in said.rpartition("Source:")[2])
-        return json.dumps(curated(add(f"The {word}.")))
-    return "What of it?" if "Write one question" in said else "It is so."
+        return f"The {word}."
+
+    asks = "Write one question" in body["messages"][-1]["content"]
+    return wrong_at_first(body, note, "What of it?" if asks else "It is so.")
 
 
 def test_learns_asks_and_shows_through_a_server(

@@ -1,7 +1,7 @@
 """A back end that gives written replies in order, and keeps what it was asked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compositional.chat_backends.base import Message, Reply, TooLongError
@@ -85,3 +85,22 @@ def evolver(
     tally = Tally()
     asker = Asker(backend, 64, 0.0, tally, run or toy_context())
     return Evolver(Roles(asker, 200), tally, retries, 0.5, lambda text: len(text.split()), budget)
+
+
+def wrong_at_first(body: Any, note: Callable[[str], str], otherwise: str) -> str:
+    """A server's reply to a role: a wrong answer, a reflection, or one note that is added.
+
+    Args:
+        body: Of an OpenAI-compatible request.
+        note: What the curator adds, from what was said last in the request.
+        otherwise: The reply where no role asks.
+    """
+    wanted = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    fields = wanted.get("properties", {})
+    if "final_answer" in fields:
+        return json.dumps(generated("nobody"))
+    if "key_insight" in fields:
+        return json.dumps(reflected())
+    if "operations" in fields:
+        return json.dumps(curated(add(note(body["messages"][-1]["content"]))))
+    return otherwise
