@@ -22,7 +22,11 @@ from compositional.methods.lesson_questions import lesson_questions, say_through
 from compositional.methods.prompts import asked
 from compositional.methods.questions import answer_prompts, asked_text, documents_of
 from compositional.methods.retrieval import sentence_embedder
-from compositional.methods.self_study import check_sentences_fit, say_alone
+from compositional.methods.self_study import (
+    check_sentences_fit,
+    say_alone,
+    share_asked_about,
+)
 from compositional.methods.server_answers import answer_through, check_server_can_run
 from compositional.models.language_model import LanguageModel
 from compositional.playbooks.asking import Asker
@@ -150,6 +154,9 @@ class Ace:
         note = lesson.in_words(new, playbook, [document.name for document in learned])
         if self._share_held_out and not lesson.held_out:
             note += ", none held out to choose the playbook by"
+        share = share_asked_about(round_.documents, self.config.questions)
+        if share:
+            note += f", {share}"
         LOGGER.info("%s: %s: %s", run.name, key, note)
         run.notes.append(note)
         self.playbook, self.tally = playbook, tally

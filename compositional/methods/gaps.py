@@ -41,18 +41,14 @@ def function_words() -> frozenset[str]:
     return frozenset(resource.read_text(encoding="utf-8").split())
 
 
-def gaps_of(text: str, most: int, context_words: int) -> list[Gap]:
-    """Return gaps in a text's sentences.
+def gaps_of(text: str, context_words: int) -> list[Gap]:
+    """Return the gaps in a text's sentences, each once.
 
     Args:
         text: The document.
-        most: How many, at the most, evenly spread.
         context_words: Words of the sentence that stay on each side of a gap, at the most.
     """
-    found = [gap for s in sentences_of(text) for gap in _gaps_in(s, context_words)]
-    distinct = list(dict.fromkeys(found))
-    count = min(most, len(distinct))
-    return [distinct[place * len(distinct) // count] for place in range(count)]
+    return list(dict.fromkeys(g for s in sentences_of(text) for g in _gaps_in(s, context_words)))
 
 
 def choices_at(gaps: Sequence[Gap], count: int, rng: np.random.Generator) -> list[tuple[str, ...]]:

@@ -14,12 +14,14 @@ import numpy as np
 from compositional.documents.normalising import normalise
 from compositional.errors import ConfigError, DataError, check_at_least, check_choice
 from compositional.generation.likelihoods import Likelihoods, choice_likelihoods
+from compositional.logs import LOGGER
 from compositional.methods.advantages import Vector, advantages, improved_logits
 from compositional.methods.base import Traits
 from compositional.methods.experiences import Experiences
 from compositional.methods.gaps import Gap, choices_at, gaps_of
 from compositional.methods.practice import Exercise, Rules, practise
 from compositional.methods.questions import answer_prompts, check_prompts_fit, prompt_ids
+from compositional.methods.self_study import evenly_spread
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
 from compositional.states import State
@@ -90,12 +92,12 @@ class Jitrl:
         self.rewards: dict[str, list[float]] = {}
 
     def gaps_in(self, document: Document) -> list[Gap]:
-        """Return the gaps of a document that are practised on.
+        """Return all gaps of a document.
 
         Raises:
             DataError: If there is none.
         """
-        gaps = gaps_of(document.text, self.config.gaps, self.config.context_words)
+        gaps = gaps_of(document.text, self.config.context_words)
         if not gaps:
             raise DataError(
                 f"document {document.name!r} has no sentence of which a word could be left out, so "
@@ -110,7 +112,7 @@ class Jitrl:
             DataError: If it has none.
             ModelError: If one is too long.
         """
-        for gap in self.gaps_in(document):
+        for gap in evenly_spread(self.gaps_in(document), self.config.gaps):
             where = f"a gap of document {document.name!r}"
             self.model.check_fits(len(self.gap_ids(gap)), 0, where)
 
@@ -134,7 +136,12 @@ class Jitrl:
         self, document: Document, rng: np.random.Generator, run: RunContext
     ) -> list[Exercise]:
         """Return the gaps of a document with their choices as the model sees them."""
-        gaps = self.gaps_in(document)
+        found_gaps = self.gaps_in(document)
+        gaps = evenly_spread(found_gaps, self.config.gaps)
+        if len(gaps) < len(found_gaps):
+            note = f"{len(gaps)} of its {len(found_gaps)} gaps practised on"
+            LOGGER.info("%s: document %r: %s", run.name, document.name, note)
+            run.notes.append(note)
         choices = choices_at(gaps, self.config.choices, rng)
         prompts = [self.gap_ids(gap) for gap in gaps]
         found = self._likelihoods(prompts, choices, run, "gaps")
@@ -158,14 +165,15 @@ class Jitrl:
         """Answer from the question alone, advantages added to what the model thinks.
 
         The choices of an example are its actions. For a generated answer they are the model's own
-        one, `unknown`, and remembered answers whose mean return is above 0. Where nothing like the
-        question is remembered, the answer is the model's.
+        one and remembered answers whose mean return is above 0, and `unknown` where the model's own
+        one is remembered as no good. Where nothing like the question is remembered, the answer is
+        the model's.
         """
         prompts = [prompt_ids(self.model, example) for example in examples]
         predictions = answer_prompts(self.model, examples, prompts, run)
         recalled = [self._recall(example.query) for example in examples]
         asked = [n for n, p in enumerate(predictions) if p.answered and recalled[n]]
-        texts = [_candidates(predictions[n].raw, recalled[n]) for n in asked]
+        texts = [candidates(predictions[n].raw, recalled[n]) for n in asked]
         found = self._likelihoods([prompts[n] for n in asked], texts, run, "remembered answers")
         for place, own, likelihoods in zip(asked, texts, found, strict=True):
             logits = self._improved(logits_of(likelihoods), own, recalled[place])
@@ -262,10 +270,17 @@ def logits_of(likelihoods: Likelihoods) -> Vector:
     return logits
 
 
-def _candidates(own: str, recalled: dict[str, list[float]]) -> list[str]:
-    """Return what may be answered, each once: the model's own answer stands first."""
-    good = [text for text, values in recalled.items() if np.mean(values) > 0]
+def candidates(own: str, recalled: dict[str, list[float]]) -> list[str]:
+    """Return what may be answered, each once: the model's own answer stands first.
+
+    Args:
+        own: The model's; none at all is `unknown`.
+        recalled: What answers returned in states like the question.
+    """
+    is_good = {text: bool(np.mean(values) > 0) for text, values in recalled.items()}
+    bad = {normalise(text) for text, good in is_good.items() if not good}
+    first = [own, UNKNOWN] if normalise(own) in bad else [own or UNKNOWN]
     distinct: dict[str, str] = {}
-    for text in (*([own] if own else []), UNKNOWN, *good):
+    for text in (*first, *(text for text, good in is_good.items() if good)):
         distinct.setdefault(normalise(text), text)
     return list(distinct.values())

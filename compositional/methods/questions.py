@@ -18,7 +18,8 @@ from compositional.tasks.types import TEXT, Document, Example, Prediction, Round
 from compositional.training.batching import TokenSequence
 
 QUESTION_INSTRUCTION = "Answer the question in a few words. Say unknown if you do not know."
-READ_IN_PARTS = ("text_rag", "text_lora", "doc2lora", "jitrl", "ace")
+READ_IN_PARTS = ("text_rag", "text_lora", "doc2lora")
+LEARN_FROM_SOME = ("jitrl", "ace")
 """Methods for documents that are longer than the window, as errors name them."""
 
 
@@ -91,7 +92,8 @@ def check_documents(model: LanguageModel, documents: Sequence[Document], *, whol
             raise ModelError(
                 f"document {document.name!r} takes {num_tokens} tokens, over the window of "
                 f"{model.window_tokens}: take a method that reads in parts "
-                f"({', '.join(READ_IN_PARTS)}), or a model with a longer window"
+                f"({', '.join(READ_IN_PARTS)}) or learns from some of its sentences "
+                f"({', '.join(LEARN_FROM_SOME)}), or a model with a longer window"
             )
 
 

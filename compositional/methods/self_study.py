@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from compositional.errors import ModelError
 from compositional.generation.generate import generate
@@ -24,7 +25,7 @@ ASK = "Text: {sentence}\n\nWrite one question that this text answers. Write the 
 ANSWER = "Text: {sentence}\n\nAnswer in a few words: {question}"
 REPHRASE = "Write this in other words: {sentence}"
 
-
+Thing = TypeVar("Thing")
 Say = Callable[[Sequence[str]], list[str]]
 """Answers prompts, a line each; empty where a model says nothing."""
 
@@ -124,14 +125,26 @@ def _chosen(documents: Sequence[Document], most: int) -> list[tuple[str, str]]:
     return [
         (document.name, sentence)
         for document in documents
-        for sentence in _spread(sentences_of(document.text), most)
+        for sentence in evenly_spread(sentences_of(document.text), most)
     ]
 
 
-def _spread(sentences: Sequence[str], most: int) -> list[str]:
-    """Return at most so many of the sentences, evenly spread."""
-    count = min(most, len(sentences))
-    return [sentences[place * len(sentences) // count] for place in range(count)]
+def evenly_spread(things: Sequence[Thing], most: int) -> list[Thing]:
+    """Return at most so many things of a sequence, evenly spread."""
+    count = min(most, len(things))
+    return [things[place * len(things) // count] for place in range(count)]
+
+
+def share_asked_about(documents: Sequence[Document], most: int) -> str:
+    """Say of how many sentences of documents not one is asked about; empty where there are none.
+
+    Args:
+        documents: The texts.
+        most: As in `study_questions`.
+    """
+    total = sum(len(sentences_of(document.text)) for document in documents)
+    chosen = len(_chosen(documents, most))
+    return f"{chosen} of {total} sentences asked about" if chosen < total else ""
 
 
 def say_alone(model: LanguageModel, run: RunContext, prompts: Sequence[str]) -> list[str]:

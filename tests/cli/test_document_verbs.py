@@ -70,9 +70,7 @@ def test_what_of_a_folder_is_not_read_is_said(at_home, toy_model_folder, capsys)
     assert said == [f"7 not read, no .txt, .md, .jsonl, .json file: {shown} and 2 more"]
 
 
-@pytest.mark.parametrize(
-    ("method", "num_steps"), [("text_lora", 8 * 3), ("text_rag", 0), ("jitrl", 0)]
-)
+@pytest.mark.parametrize(("method", "num_steps"), [("text_lora", 8 * 3), ("text_rag", 0)])
 def test_what_is_read_in_parts_may_be_long_and_is_read_whole(
     at_home, toy_model_folder, method: str, num_steps: int
 ) -> None:
@@ -81,6 +79,15 @@ def test_what_is_read_in_parts_may_be_long_and_is_read_whole(
     (line,) = read_kept(MEMORY).history
     assert line.num_tokens == len(LONG.strip())
     assert line.num_steps == num_steps  # passes x batches of four rows of 256 tokens
+
+
+def test_what_is_not_learned_of_a_long_document_is_said(at_home, toy_model_folder, capsys) -> None:
+    sentences = [f"Kor {number} built mill {number + 500}." for number in range(60)]
+    (at_home / "long.txt").write_text(" ".join(sentences))
+    assert learn(toy_model_folder, "long.txt", method="jitrl") == 0
+    assert ", 64 of its 240 gaps practised on, " in capsys.readouterr().out
+    (line,) = read_kept(MEMORY).history
+    assert line.note == "64 of its 240 gaps practised on"
 
 
 def test_a_text_is_learned_in_place_of_files(at_home, toy_model_folder, capsys) -> None:

@@ -205,6 +205,14 @@ def test_a_lesson_says_what_it_came_to(toy) -> None:
     assert run.notes == [f"{one}, none held out to choose the playbook by"]
 
 
+def test_sentences_that_nothing_is_asked_about_are_counted(toy) -> None:
+    method, _ = scripted(LanguageModel(toy), *STUDY, *teach("Kor."), *teach("Paper."), questions=2)
+    run = toy_context()
+    longer = Document(MILL.name, MILL.text + " It is red. It is old.")
+    method.learn(round_of(longer), run)
+    assert run.notes[0].endswith(", 2 of 4 sentences asked about")
+
+
 def test_of_two_questions_one_is_held_out(toy) -> None:
     """A quarter of two is none by rounding; validation would be off without a word."""
     replies = [*STUDY, generated("nobody"), *teach("Good."), generated("Kor Alman paper")]

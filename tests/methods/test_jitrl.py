@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from compositional.errors import ConfigError, DataError
-from compositional.methods.jitrl import Jitrl, JitrlConfig
+from compositional.methods.gaps import gaps_of
+from compositional.methods.jitrl import Jitrl, JitrlConfig, candidates
 from compositional.methods.questions import answer_alone
 from compositional.tasks.types import TEXT, Document, Example, Prediction, Round
 from tests.documents_toy import toy_documents
@@ -88,6 +89,14 @@ def test_an_answer_that_was_wrong_is_not_given_again(model) -> None:
     assert found.raw == "unknown"
 
 
+def test_unknown_is_no_candidate_where_nothing_says_that_the_answer_is_wrong() -> None:
+    """It is right of every question that has no answer: to offer it would be a hint."""
+    recalled = {"Kor": [1.0, -0.5], "Ann": [0.5, -1.0], "kor!": [1.0]}
+    assert candidates("a mill", recalled) == ["a mill", "Kor"]
+    assert candidates("ANN", recalled) == ["ANN", "unknown", "Kor"]
+    assert candidates("", recalled) == ["unknown", "Kor"]
+
+
 def test_what_a_document_taught_answers_a_question_worded_like_it(model) -> None:
     built = method(model, kl_weight=SURE, most_states=1)
     built.learn(taught(1, MILL, BREAD, passes=12), toy_context())
@@ -124,6 +133,7 @@ def test_practice_gets_better_on_a_model(model) -> None:
     built = method(model)
     run = toy_context()
     built.learn(taught(1, MILL, BREAD, passes=8), run)
+    assert run.notes == []  # no gap is left out
     for rewards in built.rewards.values():
         assert len(rewards) == 8
         assert rewards[-1] > rewards[0] + 0.5
@@ -133,6 +143,17 @@ def test_practice_gets_better_on_a_model(model) -> None:
     assert run.budget.buffer_bytes == built.experiences.num_bytes
     assert run.budget.input_tokens > 0
     assert (run.budget.trained_parameters, run.budget.steps) == (0, 0)
+
+
+def test_gaps_that_are_not_practised_on_are_counted(model) -> None:
+    built = method(model, gaps=5)
+    run = toy_context()
+    built.learn(taught(1, MILL, BREAD), run)
+    assert run.notes == [
+        f"5 of its {len(gaps_of(document.text, 10))} gaps practised on"
+        for document in (MILL, BREAD)
+    ]
+    assert built.experiences.num_states == 10
 
 
 def test_only_the_documents_are_learned_from(model) -> None:

@@ -81,7 +81,7 @@ def test_feedback_that_means_nothing_gains_nothing(
 
 def exercises(seed: int) -> list[Exercise]:
     rng = np.random.default_rng(seed)
-    gaps = gaps_of(TEXT, 100, 10)
+    gaps = gaps_of(TEXT, 10)
     choices = choices_at(gaps, 4, rng)
     return [Exercise(g, own, rng.normal(size=4)) for g, own in zip(gaps, choices, strict=True)]
 

@@ -9,7 +9,7 @@ from compositional.methods.doc2lora import Doc2Lora
 from compositional.methods.dual_mlp import DualMlp
 from compositional.methods.jitrl import Jitrl
 from compositional.methods.knn_lm import KnnLm
-from compositional.methods.questions import READ_IN_PARTS, check_documents
+from compositional.methods.questions import LEARN_FROM_SOME, READ_IN_PARTS, check_documents
 from compositional.methods.sparse_memory import SparseMemory
 from compositional.methods.text_lora import TextLora
 from compositional.methods.text_rag import TextRag
@@ -34,7 +34,8 @@ def test_a_document_may_fill_the_window_and_no_answer_is_reserved_beside_it(toy)
         check_documents(model, long, whole=True)
     assert str(caught.value) == (
         "document 'b' takes 2049 tokens, over the window of 2048: take a method that reads in "
-        "parts (text_rag, text_lora, doc2lora, jitrl, ace), or a model with a longer window"
+        "parts (text_rag, text_lora, doc2lora) or learns from some of its sentences (jitrl, ace), "
+        "or a model with a longer window"
     )
     check_documents(model, long, whole=False)
 
@@ -48,6 +49,6 @@ def test_of_one_token_nothing_can_be_learned(toy) -> None:
 
 
 def test_those_that_errors_name_read_in_parts_and_the_others_do_not() -> None:
-    assert set(CLASSES) == set(READ_IN_PARTS)
+    assert set(CLASSES) == {*READ_IN_PARTS, *LEARN_FROM_SOME}
     assert not any(traits.reads_whole for traits in CLASSES.values())
     assert all(kind.traits.reads_whole for kind in (DualMlp, KnnLm, SparseMemory))
