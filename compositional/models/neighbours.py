@@ -74,8 +74,9 @@ class NeighbourStore:
             state: The tensors.
             names: The documents, in their order.
         """
-        self.keys = {name: state[f"keys.{name}"] for name in names}
-        self.values = {name: state[f"values.{name}"] for name in names}
+        device = self._head.weight.device  # where those of the next document will be
+        self.keys = {name: state[f"keys.{name}"].to(device) for name in names}
+        self.values = {name: state[f"values.{name}"].to(device) for name in names}
         self._renew()
 
     def _renew(self) -> None:
@@ -85,9 +86,8 @@ class NeighbourStore:
         self._handles.clear()
         if not self.keys:
             return
-        device = self._head.weight.device
-        self._all_keys = torch.cat(list(self.keys.values())).to(device).float()
-        self._all_values = torch.cat(list(self.values.values())).to(device)
+        self._all_keys = torch.cat(list(self.keys.values())).float()
+        self._all_values = torch.cat(list(self.values.values()))
         self._handles = [
             self._head.register_forward_pre_hook(self._note),
             self._backbone.register_forward_hook(self._mix),

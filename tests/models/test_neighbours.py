@@ -72,6 +72,16 @@ def test_an_empty_store_takes_no_part(model) -> None:
     assert torch.equal(logits(model), before)
 
 
+def test_what_was_loaded_stands_where_the_next_document_will(toy) -> None:
+    """A state is read into main memory, whatever the model's device."""
+    store, _ = store_on(toy.model)
+    state = store.state_dict()
+    elsewhere = NeighbourStore(toy.model.to("meta"), 2, 0.5, 0.25)
+    elsewhere.load_state_dict(state, ["a"])
+    elsewhere.put("b", torch.empty(3, 32, device="meta"), torch.empty(3, device="meta").long())
+    assert {tensor.device.type for tensor in elsewhere.state_dict().values()} == {"meta"}
+
+
 def test_a_state_gives_the_same_logits(model) -> None:
     store, _ = store_on(model)
     expected, state = logits(model), store.state_dict()
