@@ -8,6 +8,8 @@ from compositional.errors import ConfigError, ModelError
 OUTPUT_NAMES = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
 """What families call the last matrix of an MLP: Llama, Qwen, Gemma; GPT-2; GPT-NeoX; Phi."""
 
+POST_NORM = "post_feedforward_layernorm"
+
 
 def blocks_of(model: PreTrainedModel) -> list[nn.Module]:
     """Return the blocks in the order of the computation.
@@ -47,6 +49,15 @@ def mlp_of(block: nn.Module) -> nn.Module:
     if not isinstance(mlp, nn.Module):
         raise ModelError(f"{type(block).__name__} has no module named mlp")
     return mlp
+
+
+def added_by(block: nn.Module) -> nn.Module:
+    """Return the module whose output a block adds to its residual stream for its MLP.
+
+    That is the MLP, or a norm behind it, as in Gemma 2 and later and OLMo 2.
+    """
+    norm = getattr(block, POST_NORM, None)
+    return norm if isinstance(norm, nn.Module) else mlp_of(block)
 
 
 def output_of(mlp: nn.Module) -> nn.Module:

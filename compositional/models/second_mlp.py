@@ -1,8 +1,9 @@
 """Second MLPs beside the frozen ones of a decoder's last blocks, trained while the rest stays.
 
 Each is a residual branch of its own: it reads what the frozen MLP reads, and what it gives is added
-to what that gives. It begins as the frozen one's copy with its last matrix zero, so that attaching
-changes no bit and yet every gradient of the last matrix is alive.
+to what the block adds for that, behind a norm where the family has one there. It begins as the
+frozen one's copy with its last matrix zero, so that attaching changes no bit and yet every gradient
+of the last matrix is alive.
 """
 
 import copy
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from compositional.models.blocks import blocks_of, mlp_of, output_of
+from compositional.models.blocks import added_by, blocks_of, mlp_of, output_of
 
 
 class SecondMlps:
@@ -29,15 +30,18 @@ class SecondMlps:
 
     def __init__(self, backbone: PreTrainedModel, num_blocks: int) -> None:
         blocks = list(enumerate(blocks_of(backbone)))[-num_blocks:]
-        self._frozen = {str(place): mlp_of(block) for place, block in blocks}
-        self.modules = nn.ModuleDict({name: _copy(mlp) for name, mlp in self._frozen.items()})
+        self._blocks = {str(place): block for place, block in blocks}
+        copies = {name: _copy(mlp_of(block)) for name, block in self._blocks.items()}
+        self.modules = nn.ModuleDict(copies)
         self._handles: list[RemovableHandle] = []
         self.initial = self.state_dict()
 
     def attach(self) -> None:
         """Add the branches to the model."""
-        for name, mlp in self._frozen.items():
-            self._handles.append(mlp.register_forward_hook(_branch(self.modules[name])))
+        for name, block in self._blocks.items():
+            branch = _Branch(self.modules[name])
+            self._handles.append(mlp_of(block).register_forward_pre_hook(branch.read))
+            self._handles.append(added_by(block).register_forward_hook(branch.add))
 
     def detach(self) -> None:
         """Take the branches off; the model is bit for bit as it was."""
@@ -72,11 +76,18 @@ def _copy(mlp: nn.Module) -> nn.Module:
     return second
 
 
-def _branch(second: nn.Module) -> Any:
-    """Return the hook that adds a branch to what the frozen MLP gives."""
+class _Branch:
+    """The hooks by which a second MLP stands beside the frozen one."""
 
-    def add(_frozen: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        branch: Tensor = second(inputs[0].float())
-        return output + branch.to(output.dtype)
+    def __init__(self, second: nn.Module) -> None:
+        self.second = second
+        self._inputs: list[Tensor] = []
 
-    return add
+    def read(self, _frozen: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Keep what the frozen MLP reads."""
+        self._inputs.append(inputs[0])
+
+    def add(self, _last: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Add what the branch gives to what goes into the residual stream."""
+        given: Tensor = self.second(self._inputs.pop().float())
+        return output + given.to(output.dtype)

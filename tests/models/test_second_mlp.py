@@ -3,6 +3,7 @@ import torch
 from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedModel
 
 from compositional.errors import ModelError
+from compositional.models.blocks import blocks_of, mlp_of
 from compositional.models.second_mlp import SecondMlps
 from tests.models.toy_families import CONFIGS, IDS, logits
 
@@ -31,6 +32,29 @@ def test_attaching_changes_no_bit_and_gradients_are_alive(model) -> None:
     model(input_ids=IDS, labels=IDS, use_cache=False).loss.backward()
     alive = [name for name, p in named.items() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(alive) >= 2  # the last matrix of each block
+
+
+def test_a_branch_is_added_to_the_residual_stream_as_it_is(model) -> None:
+    """Behind the norms that some families have after their MLPs."""
+    second = SecondMlps(model, 1)
+    block = blocks_of(model)[-1]
+    seen: dict[str, list[torch.Tensor]] = {"read": [], "block": []}
+    mlp_of(block).register_forward_pre_hook(lambda _m, inputs: seen["read"].append(inputs[0]))
+    block.register_forward_hook(
+        lambda _m, _i, output: seen["block"].append(
+            output if torch.is_tensor(output) else output[0]
+        )
+    )
+    logits(model)
+    second.attach()
+    disturb(second)
+    logits(model)
+    (branch,) = second.modules.values()
+    with torch.no_grad():
+        expected = branch(seen["read"][0])
+    assert torch.equal(*seen["read"])
+    assert expected.abs().max() > 1e-3
+    assert torch.allclose(seen["block"][1] - seen["block"][0], expected, atol=1e-5)
 
 
 def test_detaching_leaves_the_model_bit_for_bit(model) -> None:
