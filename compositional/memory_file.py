@@ -72,6 +72,12 @@ class Kept:
     history: tuple[Learned, ...]
     model_name: str = ""
 
+    @property
+    def holds_something(self) -> bool:
+        """Whether it holds documents, feedback, or entries of a playbook without documents."""
+        playbook = self.state.metadata.get("playbook", {})
+        return bool(self.history or playbook.get("entries"))
+
 
 def is_kept(folder: Path) -> bool:
     """Whether a folder holds a memory's file."""

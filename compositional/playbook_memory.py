@@ -8,7 +8,7 @@ from typing import Any
 from compositional.config import resolve
 from compositional.document_memory import Memory, open_new
 from compositional.errors import ConfigError
-from compositional.memory_file import Kept, Learned, is_kept, read_kept
+from compositional.memory_file import Learned, is_kept, read_kept
 from compositional.methods.ace import Ace
 from compositional.playbooks.files import load_playbook, playbook_path, save_playbook
 
@@ -57,7 +57,7 @@ def begin_with(
         ConfigError: If the memory holds something, or the playbook is over its budget.
         CompositionalError: As `load_playbook`.
     """
-    if is_kept(folder) and _holds_something(read_kept(folder)):
+    if is_kept(folder) and read_kept(folder).holds_something:
         raise ConfigError(
             f"memory {folder.name!r} has learned already: forget that first, or name another "
             "--memory to load into"
@@ -80,9 +80,3 @@ def begin_with(
     ]
     memory.save()
     return memory
-
-
-def _holds_something(kept: Kept) -> bool:
-    """Whether a memory holds documents, feedback, or entries of a playbook without documents."""
-    playbook = kept.state.metadata.get("playbook", {})
-    return bool(kept.history or playbook.get("entries"))

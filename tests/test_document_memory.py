@@ -192,6 +192,16 @@ def test_feedback_changes_the_answer_until_it_is_forgotten(
     assert asked(capsys, question) == own
 
 
+def test_feedback_without_documents_is_kept(at_home, toy_model_folder, capsys) -> None:
+    assert learn(toy_model_folder, "a.txt", method="jitrl") == 0
+    assert main(["feedback", "Who?", "Kor", "1"]) == 0
+    assert main(["forget", "a.txt"]) == 0
+    assert learn(toy_model_folder, "b.md", method="jitrl") == 2
+    assert "learns by jitrl with the settings it was made with" in capsys.readouterr().err
+    assert main(["learn", "b.md"]) == 0
+    assert [line.name for line in read_kept(MEMORY).history] == ["feedback: Who?", "b.md"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

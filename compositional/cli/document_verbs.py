@@ -113,7 +113,7 @@ def _opened(
     from compositional.config import resolve
     from compositional.document_memory import open_memory, open_new
 
-    if kept is None or (not kept.documents and (method or flags)):
+    if kept is None or (not kept.holds_something and (method or flags)):
         settings = {"method": method or DEFAULT_METHOD, "evaluation": ANSWERS}
         return open_new(folder, resolve(settings, flags))
     made_by = kept.settings["method"]["name"]
