@@ -78,8 +78,14 @@ class DocumentsConfig:
         """How many documents the source must have."""
         return self.skip + self.num_rounds * self.documents_per_round + self.untaught
 
+    @property
+    def may_be_hub_id(self) -> bool:
+        """Whether the source has the form of a Hub id: owner/name, which a path may have too."""
+        source = self.source or ""
+        return source.count("/") == 1 and not source.startswith((".", "/", "~"))
+
     def _check_source(self, source: str) -> None:
-        is_hub = source.count("/") == 1 and not source.startswith((".", "/", "~"))
+        is_hub = self.may_be_hub_id
         path = Path(source).expanduser()
         if source not in NAMED and not path.suffix and not path.exists() and not is_hub:
             raise ConfigError(

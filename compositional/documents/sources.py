@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from compositional.documents.bfcl_memory import read_bfcl_memory
-from compositional.documents.config import BFCL_MEMORY, HUB_IDS, SYNTHETIC, DocumentsConfig
-from compositional.documents.reading import from_squad, read_documents
+from compositional.documents.config import BFCL_MEMORY, HUB_IDS, NAMED, SYNTHETIC, DocumentsConfig
+from compositional.documents.reading import SUFFIXES, from_squad, read_documents
 from compositional.documents.synthetic import synthetic_documents
 from compositional.documents.types import QuestionedDocument
 from compositional.errors import DataError
@@ -42,12 +42,13 @@ def open_documents(config: DocumentsConfig, seed: int) -> list[QuestionedDocumen
 def path_read(config: DocumentsConfig) -> Path | None:
     """Return the file or folder of documents that a source is; None where it is another one."""
     source = str(config.source)
-    if source in (SYNTHETIC, BFCL_MEMORY):
+    if source in NAMED:
         return None
     path = Path(source).expanduser()
     if path.is_dir() and any(path.rglob("*.parquet")):
         return None
-    return path if path.exists() or path.suffix else None
+    is_hub = config.may_be_hub_id and path.suffix.lower() not in SUFFIXES
+    return None if is_hub and not path.exists() else path
 
 
 def read_hub(name: str, revision: str | None) -> list[QuestionedDocument]:

@@ -65,7 +65,12 @@ def test_only_files_and_folders_of_documents_are_paths(
     (tmp_path / "laid_out").mkdir()
     (tmp_path / "laid_out" / "validation.parquet").touch()
     (tmp_path / "notes").mkdir()
-    found = {name: path_read(config(name)) for name in ("synthetic", "laid_out", "squad", "a/b")}
+    no_paths = ("synthetic", "laid_out", "squad", "a/b", "a/b_v1.1")
+    found = {name: path_read(config(name)) for name in no_paths}
     assert found == dict.fromkeys(found)
     assert path_read(config("notes")) == Path("notes")
     assert path_read(config("a.txt")) == Path("a.txt")
+    assert path_read(config("a/b.JSON")) == Path("a/b.JSON")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b_v1.1").touch()
+    assert path_read(config("a/b_v1.1")) == Path("a/b_v1.1")
