@@ -17,10 +17,11 @@ import yaml
 
 from compositional.chat_backends.settings import OLLAMA, OPENAI
 from compositional.config import OutputConfig
-from compositional.documents.config import EVERYWHERE
+from compositional.documents.config import EVERYWHERE, NAMED
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.files import write_text
 from compositional.grids.command import GridCommand, run_grid
+from compositional.states import load_state
 from compositional.streams import Streams
 
 DOC2LORA, ACE = "doc2lora", "ace"
@@ -181,6 +182,25 @@ def orders_of(comparison: Comparison) -> list[list[int]]:
     return orders
 
 
+def _check_apart(comparison: Comparison) -> None:
+    """Refuse a hypernetwork that was trained on the documents that are compared on.
+
+    Raises:
+        ConfigError: If it was.
+        CompositionalError: If its file cannot be read.
+    """
+    if not comparison.hypernetwork or comparison.source in NAMED:
+        return
+    how = load_state(Path(comparison.hypernetwork)).metadata.get("how", {})
+    trained_on = how.get("data", {}).get("source", "")
+    paths = [Path(name).expanduser() for name in (trained_on, comparison.source)]
+    if all(path.exists() for path in paths) and paths[0].samefile(paths[1]):
+        raise ConfigError(
+            f"{comparison.hypernetwork} was trained on {trained_on}, which is compared on: train "
+            "one on other documents"
+        )
+
+
 def compare_documents(
     comparison: Comparison, workers: int, flags: Sequence[str] = (), *, dry_run: bool = False
 ) -> int:
@@ -196,6 +216,7 @@ def compare_documents(
         CompositionalError: As `run_grid`.
     """
     grid = yaml.safe_dump(grid_of(comparison), sort_keys=False)
+    _check_apart(comparison)
     if comparison.lacks_hypernetwork:
         print(f"{DOC2LORA} left out: no --hypernetwork", file=sys.stderr, flush=True)
     flags = ("--output.results_dir", str(comparison.results_dir), *flags)

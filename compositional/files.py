@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from compositional.errors import CompositionalError, DataError
+from compositional.errors import CompositionalError, DataError, ResultsError
 
 _ITEM = re.compile(r"[^\s,]")
 
@@ -56,6 +56,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_new(path: Path) -> None:
+    """Refuse a file that is there already or cannot be written.
+
+    Raises:
+        ResultsError: If it is there.
+        CompositionalError: As `check_writable`.
+    """
+    if path.exists():
+        raise ResultsError(f"{path} exists: remove it, or name another file")
+    check_writable(path)
 
 
 def check_writable(path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from compositional.cli.main import main
 from compositional.compare_documents import (
@@ -17,6 +18,7 @@ from compositional.compare_documents import (
 )
 from compositional.errors import ConfigError
 from compositional.files import read_json
+from compositional.states import State, save_state
 from tests.playbooks.scripted import wrong_at_first
 from tests.servers_toy import openai_like, serving
 
@@ -61,6 +63,20 @@ def test_doc2lora_is_compared_where_a_hypernetwork_is_given() -> None:
     assert list(grid_of(only)["runs"]) == ["zero_shot"]
     with pytest.raises(ConfigError, match="doc2lora needs --hypernetwork"):
         grid_of(Comparison("synthetic", ("doc2lora",)))
+
+
+def test_a_hypernetwork_of_the_documents_compared_on_is_refused(tmp_path: Path, capsys) -> None:
+    source, other = tmp_path / "squad.json", tmp_path / "other.json"
+    for path in (source, other):
+        path.write_text("{}")
+    words = ["--source", str(source), "--results_dir", str(tmp_path / "r"), "--dry_run"]
+    for trained_on, is_refused in ((source, True), (other, False), ("needles", False)):
+        how = {"data": {"source": str(trained_on)}}
+        path = tmp_path / "h.safetensors"
+        save_state(path, State({"bias": torch.zeros(1)}, {"how": how}))
+        assert main(["compare-documents", *words, "--hypernetwork", str(path)]) == 2
+        line = f"{path} was trained on {source}, which is compared on: train one on other documents"
+        assert (line in capsys.readouterr().err) == is_refused
 
 
 def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

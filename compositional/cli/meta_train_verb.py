@@ -9,6 +9,7 @@ from compositional.cli.parser import Parser
 def meta_train(argv: Sequence[str]) -> int:
     """Learn where the second MLPs of dual_mlp begin."""
     from compositional.config import resolve
+    from compositional.files import check_new
     from compositional.meta_train import MetaTraining
     from compositional.meta_train import meta_train as train
     from compositional.methods.dual_mlp import DualMlpConfig
@@ -24,6 +25,7 @@ def meta_train(argv: Sequence[str]) -> int:
     for name, kind in MetaTraining.__annotations__.items():
         parser.add_argument(f"--{name}", type=kind, default=getattr(MetaTraining, name))
     known, flags = parser.parse_known_args(argv)
+    check_new(known.output)
     config = resolve({"method": "dual_mlp", "seed": known.seed}, flags)
     assert isinstance(config.method, DualMlpConfig)
     settings = {name: getattr(known, name) for name in MetaTraining.__annotations__}

@@ -55,7 +55,8 @@ class HypernetworkData:
         haystack_tokens: The longest haystacks that needles are looked for in hold so many tokens of
             other facts, or a sentence less; a quarter and half of it are tried as well. 0 for none.
         haystack_needles: Needles of each length and depth.
-        seed: Of all that is drawn.
+        seed: Of all that is drawn; synthetic documents that are kept apart are those of the next
+            one, so that they are none of a comparison with this seed.
     """
 
     source: str = NEEDLES
@@ -121,7 +122,7 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
     if data.source == SYNTHETIC:
         return {
             TRAINING: synthetic_documents(count, data.num_facts, seed, TRAIN),
-            HELD_OUT: synthetic_documents(held_out, data.num_facts, seed, TEST),
+            HELD_OUT: synthetic_documents(held_out, data.num_facts, seed + 1, TEST),
         }
     found = _questioned(Path(data.source).expanduser())
     if len(found) < count + held_out:

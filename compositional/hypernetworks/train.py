@@ -8,7 +8,7 @@ from typing import Any
 
 from compositional.environment import describe_environment
 from compositional.errors import ConfigError, ResultsError
-from compositional.files import canonical_json, sha256_text
+from compositional.files import canonical_json, check_new, sha256_text
 from compositional.hypernetworks.curve import Curve
 from compositional.hypernetworks.data import (
     HELD_OUT,
@@ -133,8 +133,7 @@ def _check_mode(data: HypernetworkData, training: HypernetworkTraining) -> None:
 
 def _check_output(output: Path, run: RunContext, *, resume: bool) -> None:
     """Refuse to write over a hypernetwork, and to begin anew where a training is under way."""
-    if output.exists():
-        raise ResultsError(f"{output} exists: remove it, or name another file")
+    check_new(output)
     if run.slot.load() is not None and not resume:
         raise ResultsError(
             f"a training of {output} is under way ({state_path(output)}): --resume goes on with "

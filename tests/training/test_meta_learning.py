@@ -129,6 +129,22 @@ def test_bad_input_is_one_line(
     assert not path.exists()
 
 
+def test_a_file_that_is_there_or_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path, capsys
+) -> None:
+    (tmp_path / "there").write_text("kept")
+    messages = {
+        "there": "there exists: remove it, or name another file",
+        "there/below": "cannot write",
+    }
+    for name, message in messages.items():
+        assert main(["meta-train", str(tmp_path / name), "--source", "no.txt"]) != 0
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+    assert (tmp_path / "there").read_text() == "kept"
+
+
 def test_what_of_a_source_is_not_taken_is_said(tmp_path, toy_model_folder, caplog) -> None:
     for name in ("a.txt", "b.txt", "c.txt"):
         (tmp_path / name).write_text("The mill is red.")
