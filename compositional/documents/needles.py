@@ -1,7 +1,8 @@
 """Needles: one invented number in one sentence, alone or somewhere in a haystack of other facts.
 
 Numbers, names and wordings of training and test are apart: a number belongs to the part that its
-hash says, as a name does, and each part has wordings of its own.
+hash says, as a name does, and each part has statements and questions of its own. The sentences that
+are right to answer are the same in both.
 """
 
 import json
