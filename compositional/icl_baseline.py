@@ -31,7 +31,7 @@ class IclBaselineFlags(CommonFlags):
         max_samples: Test examples at most, the first ones.
         use_rag: Whether a retriever chooses the tools in the prompt.
         retrieval_k: Tools that it chooses.
-        retriever: `bm25` or `dense`.
+        retriever: `bm25`, `tfidf` or `dense`.
         demonstrations: Training rows of each tool in the prompt.
         tool_format: `compact` or `full`.
         instruction: What stands before the tools, in place of the usual words.

@@ -56,7 +56,8 @@ class EvaluationConfig:
         past_rounds: Whether the columns of earlier rounds are scored again after each round.
         next_round: Whether the column after each round's own is scored as well.
         future_rounds: Whether all later columns are scored as well.
-        drift: Whether the drift from the base model is measured after every round.
+        drift: Whether the drift from the base model, and in rounds of documents the loss on plain
+            texts, are measured after every round.
     """
 
     max_new_tokens: int = 128

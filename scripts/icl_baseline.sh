@@ -23,7 +23,7 @@ DTYPE=${DTYPE:-auto}
 
 USE_RAG=${USE_RAG:-true}                                     # false: all tools in the prompt
 RETRIEVAL_K=${RETRIEVAL_K:-3}                                # tools that the retriever finds
-RETRIEVER=${RETRIEVER:-bm25}                                 # bm25 or dense
+RETRIEVER=${RETRIEVER:-bm25}                                 # bm25, tfidf or dense
 DEMONSTRATIONS=${DEMONSTRATIONS:-0}                          # training rows of each tool shown
 TOOL_FORMAT=${TOOL_FORMAT:-compact}                          # compact or full
 MAX_SAMPLES=${MAX_SAMPLES:-}                                 # test examples at most; empty: all

@@ -7,6 +7,7 @@ from pathlib import Path
 from compositional.config import SECTIONS
 from compositional.hypernetworks.data import HypernetworkData
 from compositional.hypernetworks.settings import HypernetworkTraining
+from compositional.meta_train import MetaTraining
 from compositional.methods.registry import METHODS
 from tests.flags_page import meanings, shown
 
@@ -29,7 +30,15 @@ HYPERNETWORK = """
 ## train-hypernetwork
 
 Flags of `compositional train-hypernetwork FILE`, which takes the settings of `model` and `training`
-as well.
+as well (`training.batch_size` is 16 here), `--device`, and `--resume` to go on with a training that
+was stopped.
+"""
+
+META_TRAIN = """
+## meta-train
+
+Flags of `compositional meta-train FILE`, which takes the settings of `model` and `method`, that of
+dual_mlp, as well.
 """
 
 
@@ -43,7 +52,7 @@ def lines(kind: type, prefix: str) -> Iterator[str]:
         if dataclasses.is_dataclass(default):
             yield from lines(type(default), f"{prefix}{field.name}.")
             continue
-        value = "required" if default is dataclasses.MISSING else shown(default)
+        value = "`lora`" if default is dataclasses.MISSING else shown(default)  # of a bound
         yield f"| `{prefix}{field.name}` | {value} | {words[field.name]} |"
 
 
@@ -61,6 +70,7 @@ def page() -> str:
     parts += [f"\n### {name}\n\n{_method(kind)}\n" for name, kind in METHODS.items()]
     parts.append(HYPERNETWORK)
     parts += [f"\n{table(kind, '--')}\n" for kind in (HypernetworkData, HypernetworkTraining)]
+    parts += [META_TRAIN, f"\n{table(MetaTraining, '--')}\n"]
     return "".join(parts)
 
 

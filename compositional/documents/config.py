@@ -19,8 +19,8 @@ class DocumentsConfig:
 
     Attributes:
         source: `synthetic`, `bfcl_memory`, `squad`, `squad_v2`, another Hub id of SQuAD's shape, a
-            `.json` file in SQuAD's format, or a file or folder of `.txt`, `.md` and `.jsonl`; None
-            for rounds of tools.
+            `.json` file in SQuAD's format, a `.jsonl` file of documents with questions, or a folder
+            of these; None for rounds of tools. Only documents with questions are taught.
         revision: Commit or tag of a Hub data set.
         num_rounds: T.
         documents_per_round: Documents that a round teaches.

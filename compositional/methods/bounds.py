@@ -26,7 +26,7 @@ class JointConfig:
     """Joint training on all rounds so far.
 
     Attributes:
-        of: The method that is trained.
+        of: The method that is trained; `lora` where none is named.
     """
 
     of: MethodConfig
@@ -48,7 +48,7 @@ class OracleConfig:
     """One state a round, chosen by an oracle.
 
     Attributes:
-        of: The method that is trained.
+        of: The method that is trained; `lora` where none is named.
     """
 
     of: MethodConfig
