@@ -71,7 +71,7 @@ def steps_by_rows(bench: Bench) -> Curve:
 def samples_by_prompt(bench: Bench) -> Curve:
     """Time a training sample with longer and longer prompts, three epochs, the same targets."""
     sizes = (32, 64, 128, 256, 512, 1024)
-    benchmark = bench.round("hwu64", "1-5:1", BATCH_SIZE, 4)
+    benchmark = bench.round("hwu64", f"1-{BATCH_SIZE}:1", BATCH_SIZE, 4)  # a row a tool
     work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
 
     def way(length: int) -> Callable[[], float]:
