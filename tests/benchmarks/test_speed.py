@@ -79,6 +79,12 @@ def test_steps_are_timed_with_more_and_more_rows(config, tmp_path) -> None:
     assert list(kept["seconds"]) == ["10", "50", "200", "1000", "10000"]
 
 
+def test_samples_are_timed_with_longer_and_longer_prompts(config, tmp_path) -> None:
+    measure_speed(config, tmp_path / "out", ["samples_by_prompt"])
+    kept = json.loads((tmp_path / "out" / "samples_by_prompt.json").read_text())["curve"]
+    assert list(kept["seconds"]) == ["32", "64", "128", "256", "512", "1024"]
+
+
 def test_profiles_name_the_largest_costs(config, tmp_path) -> None:
     rows = [record(f"Ask {n} for {i}", f"tool_{n}", {"number": i}) for n in range(50) for i in "12"]
     (tmp_path / "sgd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
