@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from compositional.errors import ConfigError
+from compositional.models.blocks import added_by, blocks_of, mlp_of
 from compositional.models.neuron_slots import neuron_slots, second_mlp_slots
 from compositional.models.product_keys import ProductKeySettings, fit_memories, product_key_slots
 from compositional.models.second_mlp import SecondMlps
@@ -137,7 +138,10 @@ def test_changes_of_neurons_are_those_of_columns(model) -> None:
 
 
 def test_slots_of_untrained_second_mlps_are_those_of_the_models_own_neurons(model) -> None:
-    """Until an initialisation is learned for them, their neurons are copies."""
+    """Until an initialisation is learned for them, their neurons are copies.
+
+    Behind a norm after the MLP, where a family has one, a change of theirs is not what it is before.
+    """
     found, counts = [], []
     for kind in ("neurons", "second_mlp"):
         slots = slots_of(model, kind)
@@ -148,7 +152,8 @@ def test_slots_of_untrained_second_mlps_are_those_of_the_models_own_neurons(mode
         found.append(logits(model))
         slots.remove("a")
     assert all(one.equal(other) for one, other in zip(*counts, strict=True))
-    assert torch.allclose(*found, atol=1e-6)
+    block = blocks_of(model)[-1]
+    assert torch.allclose(*found, atol=1e-6) == (added_by(block) is mlp_of(block))
 
 
 def test_second_mlps_have_slots_of_their_own_once_they_are_trained(model) -> None:
