@@ -140,7 +140,7 @@ def test_changes_of_neurons_are_those_of_columns(model) -> None:
 def test_slots_of_untrained_second_mlps_are_those_of_the_models_own_neurons(model) -> None:
     """Until an initialisation is learned for them, their neurons are copies.
 
-    Behind a norm after the MLP, where a family has one, a change of theirs is not what it is before.
+    Behind a norm after the MLP, where a family has one, a change of theirs is another one.
     """
     found, counts = [], []
     for kind in ("neurons", "second_mlp"):
