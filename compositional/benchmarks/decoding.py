@@ -67,7 +67,7 @@ def compare(
     repeats: int,
     forced: Prompts | None = None,
     other: Callable[[Prompts], Sequence[Answer]] | None = None,
-    num_warm: int | None = None,
+    warm: Prompts | None = None,
 ) -> Comparison:
     """Answer prompts in both ways in turn.
 
@@ -79,14 +79,14 @@ def compare(
         repeats: Timed runs of each, after a warm-up.
         forced: Rows that replace chosen rows, for each prompt.
         other: The other way; padded batches in file order without it.
-        num_warm: How many prompts the warm-up answers, where one is long; None for all.
+        warm: What the warm-up answers, where all would take long: first prompts, or shorter ones.
     """
     found: dict[str, Sequence[Answer]] = {}
 
     def way(name: str, answer: Callable[[Prompts], Sequence[Answer]]) -> Callable[[], float]:
         def run() -> float:
             started = time.perf_counter()
-            found[name] = answer(prompts if name in found else prompts[:num_warm])
+            found[name] = answer(prompts if name in found or warm is None else warm)
             synchronise(model.device)
             return time.perf_counter() - started
 

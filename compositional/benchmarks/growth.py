@@ -18,6 +18,7 @@ from compositional.runner import run
 from compositional.training.batching import TokenSequence
 
 BATCH_SIZE = 4
+FEW = 2
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def samples_by_prompt(bench: Bench) -> Curve:
     work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
 
     def way(length: int) -> Callable[[], float]:
-        rows = [with_prompt(row, length) for row in work.sequences]
+        rows = [with_prompt(row, length) for row in work.sequences[:FEW]]
         longer = Work(work.name, work.benchmark, rows, work.initial)
-        own = OwnTraining(load_model(bench.config.model), longer, BATCH_SIZE)
+        own = OwnTraining(load_model(bench.config.model), longer, FEW)
         return lambda: own.go(3)[1] / (3 * len(rows))
 
     timings = alternate({str(size): way(size) for size in sizes}, min(3, bench.config.repeats))
@@ -103,7 +104,7 @@ def runs_by_rounds(bench: Bench) -> Curve:
                 num_rounds,
                 2,
                 model={"name": bench.config.model.name, "device": bench.device.type},
-                data={"samples_per_tool": 4, "train_size": 8, "test_size": 4},
+                data={"samples_per_tool": 2, "train_size": 4, "test_size": 4},
                 evaluation={"max_new_tokens": 48},
             )
             started = time.perf_counter()

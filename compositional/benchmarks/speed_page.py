@@ -26,6 +26,8 @@ def write_page(folder: Path) -> Path:
     ]
     if not any("device cuda" in table["machine"] for table in kept.values()):
         parts += ["On a GPU: not measured.", ""]
+    taken = sum(table["seconds_of_the_table"] for table in kept.values()) / 60
+    parts += [f"All {len(kept)} tables together took {taken:.0f} minutes.", ""]
     for name, table in kept.items():
         if "lines" in table:
             shown = _comparison(name, table)

@@ -51,7 +51,7 @@ def test_a_warm_up_may_answer_fewer_prompts(model) -> None:
         return [greedy(model, prompt, 8) for prompt in prompts]
 
     prompts = prompts_of(LENGTHS)
-    found = compare(model, model, prompts, SETTINGS, 2, other=one_at_a_time, num_warm=1)
+    found = compare(model, model, prompts, SETTINGS, 2, other=one_at_a_time, warm=prompts[:1])
     assert asked == [1, len(prompts), len(prompts)]
     assert len(found.answers) == len(prompts)
 
