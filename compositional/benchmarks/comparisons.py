@@ -23,22 +23,21 @@ from compositional.models.language_model import LanguageModel
 from compositional.models.loading import load_model
 from compositional.settings import EvaluationConfig
 
-# Data, rows a step, which of the first rows are taken (every so many), how many times as fast as
-# the peer it has to be. The first 16 rows of HWU64 have answers half as long again as the data's;
-# every second of the first 32 is like the data.
+# Data, rows a step, rows, and how many times as fast as the peer it has to be.
 MEMORY_ROWS = (
-    ("hwu64", 4, 2, 1.7),
-    ("hwu64", 16, 2, 2.5),
-    ("sgd", 4, 1, 2.5),
-    ("sgd", 16, 1, 3.5),
+    ("hwu64", 4, 8, 1.7),
+    ("hwu64", 16, 16, 2.5),
+    ("sgd", 4, 8, 2.5),
+    ("sgd", 16, 16, 3.5),
 )
-NUM_ROWS = 16
+# Of which the rows are taken at even distances: the lengths of the first few are not the data's.
+ROWS_OF = 200
 EPOCHS = 3
 SAME_LOSS = 1e-4
-TAUGHT_STEPS = 30
+TAUGHT_STEPS = 60
 # Fewer would show little of the slots' refill: most of them would be the last to end.
 NUM_ANSWERS = 64
-NUM_CONTINUOUS = 32
+NUM_CONTINUOUS = 24
 SHORT = 512  # tokens of a prompt that only warms up
 ICL_SETTINGS = EvaluationConfig(batch_size=8, max_new_tokens=32)
 GENERATE = "generate, padded batches in file order"
@@ -48,13 +47,14 @@ CONTINUOUS = "generate_batch, transformers' continuous batching"
 def memory_rows(bench: Bench) -> list[Line]:
     """Memory rows over a frozen model, beside peft's trainable tokens under Trainer."""
     lines = []
-    for name, batch_size, every, least in MEMORY_ROWS:
-        benchmark = bench.round(name, "1-5:1", every * NUM_ROWS, 4)
+    for name, batch_size, num_rows, least in MEMORY_ROWS:
+        benchmark = bench.round(name, "1-5:1", ROWS_OF, 4)
         drawn = rows_for_memory_tokens(load_model(bench.config.model), name, benchmark)
-        work = replace(drawn, sequences=drawn.sequences[::every])
+        spread = drawn.sequences[:: ROWS_OF // num_rows][:num_rows]
+        work = replace(drawn, sequences=spread)
         config = bench.config
         found = race(config.model, bench.peers, work, batch_size, EPOCHS, config.repeats)
-        what = f"memory rows, {name}, batch {batch_size}, {EPOCHS} epochs of {NUM_ROWS} rows"
+        what = f"memory rows, {name}, batch {batch_size}, {EPOCHS} epochs of {num_rows} rows"
         operations = rows_operations(bench.sizes, work, EPOCHS)
         lines.append(_training_line(bench, what, "peft TrainableTokens", found, least, operations))
     return lines

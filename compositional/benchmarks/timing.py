@@ -20,15 +20,15 @@ class Timing:
 Ways = dict[str, Callable[[], float]]
 
 
-def alternate(ways: Ways, repeats: int, warm_ups: Ways | None = None) -> dict[str, Timing]:
+def alternate(ways: Ways, repeats: int, *, warm_up: bool = True) -> dict[str, Timing]:
     """Run each way once to warm up, then all of them in turn.
 
     Args:
         ways: Each runs one way and returns the seconds that it took.
         repeats: Timed runs of each.
-        warm_ups: Shorter runs of the same to warm up by; None for the ways themselves.
+        warm_up: Whether to; not where each run warms up by itself.
     """
-    for way in (warm_ups or ways).values():
+    for way in ways.values() if warm_up else ():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

@@ -110,27 +110,25 @@ def race(
         work: Memory rows, or rows of text for LoRA; a multiple of `batch_size`.
         batch_size: Rows a step.
         epochs: Passes over the rows.
-        repeats: Timed runs of each, after a warm-up of one epoch. Before its time each run warms up
-            the model that it loaded by one step, whose values it does not keep.
+        repeats: Timed runs of each. Before its time each run warms up the model that it loaded by
+            one step, whose values it does not keep.
     """
     losses: dict[str, list[float]] = {}
     with TemporaryDirectory() as folder:
         request = _request(config, work, batch_size, epochs, Path(folder))
 
-        def ours(num_epochs: int = epochs) -> float:
+        def ours() -> float:
             training = OwnTraining(load_model(config), work, batch_size)
             training.warm_up()
-            losses["ours"], seconds = training.go(num_epochs)
+            losses["ours"], seconds = training.go(epochs)
             return seconds
 
-        def peer(num_epochs: int = epochs) -> float:
-            rows = request["rows"][: num_epochs * len(work.sequences)]
-            reply = peers.train(request | {"rows": rows})
+        def peer() -> float:
+            reply = peers.train(request)
             losses["peer"] = reply["losses"]
             return float(reply["seconds"])
 
-        warm_ups = {"ours": lambda: ours(1), "peer": lambda: peer(1)}
-        timings = alternate({"ours": ours, "peer": peer}, repeats, warm_ups)
+        timings = alternate({"ours": ours, "peer": peer}, repeats, warm_up=False)
     pairs = zip(losses["ours"], losses["peer"], strict=True)
     gap = max(abs(one - other) for one, other in pairs)
     return Race(len(work.sequences) * epochs, timings["ours"], timings["peer"], gap)

@@ -19,6 +19,11 @@ def test_ways_run_in_turn_after_a_warm_up() -> None:
     assert (found["a"].median, found["b"].median) == (2, 4)
 
 
+def test_ways_that_warm_up_by_themselves_run_as_often_as_is_asked() -> None:
+    left = [1.0, 2.0]
+    assert alternate({"a": lambda: left.pop(0)}, 2, warm_up=False) == {"a": Timing((1.0, 2.0))}
+
+
 def test_an_empty_timing_has_no_median() -> None:
     with pytest.raises(ValueError, match="no median"):
         _ = Timing(()).median
