@@ -39,7 +39,7 @@ def run_experiment(
         path: The experiment file.
         method: The file's runs of this method, or where it has none this method alone.
         experiment_name: A folder of results in place of the file's.
-        run_name: One run of the file.
+        run_name: Runs of the file, with commas between them.
         resume: Whether runs that were started go on.
         dry_run: Whether to print the plan only.
         progress: Whether progress is shown.

@@ -16,7 +16,7 @@ def select_runs(
 
     Args:
         experiment: What `read_experiment` returned.
-        run: One run of the file, or a name for the only one; None for all.
+        run: Runs of the file with commas between them, or a name for the only one; None for all.
         method: Only the file's runs of this method; where it has none, the method with its
             default settings in place of the file's. None for the file's.
 
@@ -26,7 +26,9 @@ def select_runs(
     shared = {key: value for key, value in experiment.items() if key != "runs"}
     runs = _runs(experiment)
     chosen = {
-        name: merge(shared, settings) for name, settings in runs.items() if run in (None, name)
+        name: merge(shared, settings)
+        for name, settings in runs.items()
+        if run is None or name in run.split(",")
     }
     if method is not None:
         of_method = {name: s for name, s in chosen.items() if method_name(s) == method}
@@ -38,8 +40,10 @@ def select_runs(
             chosen = {run or method: below}
     elif not runs:
         chosen = {run or shared.get("run") or method_name(shared) or "run": shared}
-    elif not chosen:
-        raise ConfigError(f"the experiment has no run {run!r}; {did_you_mean(str(run), runs)}")
+    elif run is not None:
+        for name in run.split(","):
+            if name not in runs:
+                raise ConfigError(f"the experiment has no run {name!r}; {did_you_mean(name, runs)}")
     return [{**settings, "run": name} for name, settings in chosen.items()]
 
 

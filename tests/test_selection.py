@@ -41,6 +41,12 @@ def test_one_run_by_name() -> None:
         select_runs(FILE, run="fats")
 
 
+def test_some_runs_by_their_names() -> None:
+    assert list(chosen(run="rag,plain")) == ["plain", "rag"]
+    with pytest.raises(ConfigError, match="no run 'fats'; did you mean 'fast'"):
+        select_runs(FILE, run="rag,fats")
+
+
 def test_a_method_of_the_file_chooses_its_runs() -> None:
     assert list(chosen(method="lora")) == ["plain", "fast"]
     assert list(chosen(method="joint")) == ["bound"]

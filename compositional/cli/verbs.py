@@ -30,7 +30,7 @@ def run(argv: Sequence[str]) -> int:
         "--method", help="only the file's runs of this method; if it has none, this method alone"
     )
     parser.add_argument("--experiment", help="folder of the results")
-    parser.add_argument("--run", help="one run of the file, or the name of the only one")
+    parser.add_argument("--run", help="runs of the file, as in a,b, or the name of the only one")
     parser.add_argument("--resume", action="store_true", help="go on with runs that were started")
     parser.add_argument("--dry_run", action="store_true", help="print the plan and stop")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

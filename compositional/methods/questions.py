@@ -18,9 +18,9 @@ from compositional.tasks.types import TEXT, Document, Example, Prediction, Round
 from compositional.training.batching import TokenSequence
 
 QUESTION_INSTRUCTION = "Answer the question in a few words. Say unknown if you do not know."
+# Methods for documents that are longer than the window, as errors name them.
 READ_IN_PARTS = ("text_rag", "text_lora", "doc2lora")
 LEARN_FROM_SOME = ("jitrl", "ace")
-"""Methods for documents that are longer than the window, as errors name them."""
 
 
 def documents_of(round_: Round) -> list[Document]:
