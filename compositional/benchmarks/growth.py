@@ -51,7 +51,7 @@ class Curve:
 def steps_by_rows(bench: Bench) -> Curve:
     """Time a training step with more and more memory rows, the same examples throughout."""
     sizes = (10, 50, 200, 1000, 10000)
-    benchmark = bench.round("hwu64", "1-5:1", 16, 4)
+    benchmark = bench.round("hwu64", "1-5:1", 2 * BATCH_SIZE, 4)
     work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
     first = work.initial
     assert first is not None
@@ -104,7 +104,7 @@ def runs_by_rounds(bench: Bench) -> Curve:
                 num_rounds,
                 2,
                 model={"name": bench.config.model.name, "device": bench.device.type},
-                data={"samples_per_tool": 2, "train_size": 4, "test_size": 4},
+                data={"samples_per_tool": 2, "train_size": 4, "test_size": 2},
                 evaluation={"max_new_tokens": 48},
             )
             started = time.perf_counter()
