@@ -25,11 +25,8 @@ def select_runs(
     """
     shared = {key: value for key, value in experiment.items() if key != "runs"}
     runs = _runs(experiment)
-    chosen = {
-        name: merge(shared, settings)
-        for name, settings in runs.items()
-        if run is None or name in run.split(",")
-    }
+    names = _names(run, runs)
+    chosen = {name: merge(shared, settings) for name, settings in runs.items() if name in names}
     if method is not None:
         of_method = {name: s for name, s in chosen.items() if method_name(s) == method}
         if of_method:
@@ -40,11 +37,17 @@ def select_runs(
             chosen = {run or method: below}
     elif not runs:
         chosen = {run or shared.get("run") or method_name(shared) or "run": shared}
-    elif run is not None:
-        for name in run.split(","):
-            if name not in runs:
-                raise ConfigError(f"the experiment has no run {name!r}; {did_you_mean(name, runs)}")
+    elif unknown := [name for name in names if name not in runs]:
+        wrong = unknown[0]
+        raise ConfigError(f"the experiment has no run {wrong!r}; {did_you_mean(wrong, runs)}")
     return [{**settings, "run": name} for name, settings in chosen.items()]
+
+
+def _names(run: str | None, runs: Mapping[str, Any]) -> list[str]:
+    """Return the names that are asked for; a run's own name may have a comma."""
+    if run is None:
+        return list(runs)
+    return [run] if run in runs else run.split(",")
 
 
 def _runs(experiment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -47,6 +47,11 @@ def test_some_runs_by_their_names() -> None:
         select_runs(FILE, run="rag,fats")
 
 
+def test_a_name_with_a_comma_is_one_run() -> None:
+    runs = select_runs({"method": "lora", "runs": {"a": {}, "b": {}, "a,b": {}}}, run="a,b")
+    assert [settings["run"] for settings in runs] == ["a,b"]
+
+
 def test_a_method_of_the_file_chooses_its_runs() -> None:
     assert list(chosen(method="lora")) == ["plain", "fast"]
     assert list(chosen(method="joint")) == ["bound"]

@@ -18,7 +18,7 @@ from compositional.runner import run
 from compositional.training.batching import TokenSequence
 
 BATCH_SIZE = 4
-FEW = 2
+NUM_SAMPLES = 2
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def samples_by_prompt(bench: Bench) -> Curve:
     work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
 
     def way(length: int) -> Callable[[], float]:
-        rows = [with_prompt(row, length) for row in work.sequences[:FEW]]
+        rows = [with_prompt(row, length) for row in work.sequences[:NUM_SAMPLES]]
         longer = Work(work.name, work.benchmark, rows, work.initial)
-        own = OwnTraining(load_model(bench.config.model), longer, FEW)
+        own = OwnTraining(load_model(bench.config.model), longer, NUM_SAMPLES)
         return lambda: own.go(3)[1] / (3 * len(rows))
 
     timings = alternate({str(size): way(size) for size in sizes}, min(3, bench.config.repeats))
