@@ -130,10 +130,11 @@ def tokenizer(request: dict[str, Any]) -> Any:
 
 
 def warm_up(trainer: Trainer) -> None:
-    """Compute the gradients of one step and drop them: what a model does once is done."""
+    """Compute the gradients of one row and drop them: what a model does once is done."""
     model: Any = trainer.model
     model.train()
-    inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
+    inputs = {name: value[:1] for name, value in batch.items()}
     loss: Any = trainer.compute_loss(model, inputs)
     loss.backward()
     model.zero_grad()

@@ -84,9 +84,9 @@ class OwnTraining:
         return Lesson(KEY, self.model, rows, epochs, self.run, prompts_are_frozen=frozen)
 
     def warm_up(self) -> None:
-        """Train one step and put the first values back: what a model does once is done."""
+        """Train on one row and put the first values back: what a model does once is done."""
         first = {name: value.detach().clone() for name, value in self.parameters.items()}
-        lesson = self.lesson(1, self.run.training.batch_size)
+        lesson = self.lesson(1, num_rows=1)
         lesson.fit([ParameterGroup(self.parameters, LR)])
         for name, value in self.parameters.items():
             value.data.copy_(first[name])
@@ -111,7 +111,7 @@ def race(
         batch_size: Rows a step.
         epochs: Passes over the rows.
         repeats: Timed runs of each. Before its time each run warms up the model that it loaded by
-            one step, whose values it does not keep.
+            a step of one row, whose values it does not keep.
     """
     losses: dict[str, list[float]] = {}
     with TemporaryDirectory() as folder:
