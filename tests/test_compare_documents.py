@@ -179,7 +179,7 @@ def test_ace_on_a_server_stands_beside_the_others(tmp_path, toy_model_folder, ca
     printed = capsys.readouterr().out
     assert "question, playbook, a server's model (toy-7b)" in printed
     results = {
-        name: read_json(tmp_path / "r" / "documents_synthetic" / name / "result.json")
+        name: read_json(tmp_path / "r" / "documents_synthetic" / f"{name}_order1-2" / "result.json")
         for name in ("ace", "zero_shot")
     }
     columns = [column["name"] for column in results["zero_shot"]["columns"]]

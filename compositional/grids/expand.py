@@ -29,7 +29,8 @@ class GridRun:
 def expand(spec: GridSpec, flags: Sequence[str] = ()) -> list[GridRun]:
     """Make a run of every point of a grid.
 
-    A point is named by its method and by each axis that has more than one value.
+    A point is named by its method, by its order where the grid has orders, and by each other axis
+    that has more than one value. So a grid that gets further orders keeps what is finished.
 
     Args:
         spec: The grid.
@@ -85,7 +86,7 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
             settings["run"],
             source if len(sources) > 1 else "",
             variant.name if len(variants) > 1 else "",
-            f"order{'-'.join(map(str, order))}" if len(spec.orders) > 1 else "",
+            f"order{'-'.join(map(str, order))}" if order else "",
             f"seed{seed}" if len(spec.seeds) > 1 else "",
         ]
         output = {**(point.get("output") or {}), "share_answers": False}
