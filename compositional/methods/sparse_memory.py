@@ -144,8 +144,10 @@ class SparseMemory:
         selection = self.config.selection
         if selection == TF_IDF or self.memories:
             self.prepare(run)
+        ids = self.model.chat.text_ids(document.text)
+        run.budget.input_tokens += len(ids)
         with self.slots.paused():  # what was learned has no say in it
-            counts = self.slots.count(self._inputs(self.model.chat.text_ids(document.text)))
+            counts = self.slots.count(self._inputs(ids))
         if selection == TF_IDF:
             num_batches = self.config.background_batches
             scores = tf_idf_scores(counts, self._frequencies or [], num_batches)
@@ -164,6 +166,7 @@ class SparseMemory:
         if self._frequencies is not None:
             return
         batches = background_batches(self.model, self.config.background_batches)
+        run.budget.input_tokens += sum(map(len, batches))
         with self.slots.paused(), run.progress.bar("background", len(batches)) as bar:
             read = []
             frequencies = [torch.zeros(layer.size) for layer in self.slots.layers]

@@ -69,7 +69,8 @@ def comparison_table(figures: Sequence[MethodFigures]) -> Table:
         "since they were taught. Diagonal: each round right after it was taught.",
         "General questions kept: of those right before any round, the share that is right after "
         "the last. False recall: answers about documents not taught that equal one about a taught "
-        "document. Perplexity: of plain texts after the last round.",
+        "document; a sentence around an answer equals none, so it says nothing of a model that "
+        "answers in sentences. Perplexity: of plain texts after the last round.",
         *notes_on_rows(rows),
     ]
     return Table(TITLE, [*LEADING, *heads], entries, notes)

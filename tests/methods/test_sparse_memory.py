@@ -126,6 +126,16 @@ def test_only_the_chosen_slots_move_and_go_without_a_trace(toy, slots) -> None:
 
 
 @every_kind
+def test_what_is_read_to_choose_slots_is_counted(toy, slots) -> None:
+    built, run = method(toy, slots=slots), toy_context()
+    one, other = (len(built.model.chat.text_ids(d.text)) for d in (DOCUMENT, OTHER))
+    built.learn_document("text", DOCUMENT, 2, run)
+    assert run.budget.input_tokens == BATCHES * BATCH_TOKENS + one + 2 * one
+    built.learn_document("other", OTHER, 1, run)
+    assert run.budget.input_tokens == BATCHES * BATCH_TOKENS + 3 * one + 2 * other
+
+
+@every_kind
 def test_what_other_text_uses_is_counted_once_and_kept(toy, toy_model_folder, slots) -> None:
     built, again = method(toy, slots=slots), fresh_model(toy_model_folder)
     fresh = method(again, slots=slots)
