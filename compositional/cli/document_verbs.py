@@ -51,7 +51,7 @@ def learn(argv: Sequence[str]) -> int:
 
     parser = memory_parser("learn", learn.__doc__)
     if not _has_text(argv):  # the values of other flags would be taken for paths
-        kinds = ".txt, .md, .jsonl, or a folder of them"
+        kinds = ".txt, .md, .jsonl, SQuAD's .json, or a folder of them"
         parser.add_argument("path", type=Path, nargs="+", help=kinds)
     parser.add_argument("--text", help="a text to learn, in place of files")
     parser.add_argument("--name", help=f"what that text is called; {TEXT_NAME!r} by default")
