@@ -173,6 +173,9 @@ class Memory:
                     f"{len(rest)} others are taught again from the start"
                 )
             fresh = open_new(self.folder, self.config)
+            prepared = getattr(self.method, "prepared", None)
+            if prepared is not None:
+                fresh.method.load_state_dict(prepared())
             sources = {line.name: line.source for line in self.history}
             for document in rest:
                 fresh._teach(document, sources[document.name])

@@ -7,6 +7,7 @@ import pytest
 from compositional.cli.main import main
 from compositional.document_memory import open_memory
 from compositional.memory_file import FILE, read_kept, write_kept
+from compositional.methods import sparse_memory
 from compositional.states import load_state
 from tests.memories_toy import MEMORY, learn
 from tests.toy import toy_model
@@ -100,6 +101,25 @@ def test_others_are_taught_again_where_it_cannot(at_home, toy_model_folder, caps
     for name, tensor in expected.tensors.items():
         assert found.tensors[name].equal(tensor), name
     assert main(["ask", "Who?", "--evaluation.max_new_tokens", "2"]) == 0
+
+
+@pytest.mark.parametrize("slots", ["neurons", "product_keys"])
+def test_what_was_counted_for_the_model_is_not_counted_again(
+    at_home, toy_model_folder, monkeypatch, capsys, slots
+) -> None:
+    few = (*FEW_SLOTS, "--method.slots", slots)
+    learn(toy_model_folder, "b.md", method="sparse_memory", flags=few)
+    expected = load_state(MEMORY / FILE)
+    assert main(["forget", "b.md"]) == 0
+    assert main(["learn", "a.txt", "b.md"]) == 0
+    counted: list[int] = []
+    monkeypatch.setattr(sparse_memory, "background_batches", lambda *_: counted.append(1))
+    assert main(["forget", "a.txt"]) == 0
+    assert "taught again" in capsys.readouterr().out
+    assert not counted
+    found = load_state(MEMORY / FILE)
+    assert set(found.tensors) == set(expected.tensors)
+    assert all(found.tensors[n].equal(tensor) for n, tensor in expected.tensors.items())
 
 
 @pytest.mark.parametrize(

@@ -225,10 +225,16 @@ class SparseMemory:
 
     def state_dict(self) -> State:
         """Return the changes, and what was counted and drawn once for this model."""
-        tensors = self.slots.layers_state() | self.slots.state_dict()
+        prepared = self.prepared()
+        tensors = prepared.tensors | self.slots.state_dict()
+        return State(tensors, {**prepared.metadata, "names": list(self.slots.changes)})
+
+    def prepared(self) -> State:
+        """Return what was counted and drawn once for this model, without any document."""
+        tensors = self.slots.layers_state()
         for place, frequency in enumerate(self._frequencies or []):
             tensors[f"{BACKGROUND}{place}"] = frequency
-        metadata: dict[str, object] = {"names": list(self.slots.changes)}
+        metadata: dict[str, object] = {"names": []}
         if self.initial_sha256:
             metadata["initial_sha256"] = self.initial_sha256
         return State(tensors, metadata)
