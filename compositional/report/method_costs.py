@@ -42,8 +42,7 @@ def method_costs_table(figures: Sequence[MethodFigures]) -> Table:
         "question whose choices were scored, whose answer was generated, or both; over the rows "
         "after a round.",
         "Tokens: means of what was read and generated to learn a document, every pass over it, "
-        "and to answer. "
-        "What is read once for all documents counts as a share of each.",
+        "and to answer. What is read once for all documents counts as a share of each.",
         "Rows in which answers were reused are left out; where a method has no other, it says so.",
         "State bytes: of what was learned, after the last round: tensors, and the rest as JSON. "
         "The mean over runs, with the range where it is over 1 % of it.",
