@@ -151,7 +151,7 @@ def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder
     assert [line for line in capsys.readouterr().err.splitlines() if line in left_out] == left_out
     folder = tmp_path / "r" / "documents_notes"
     runs = sorted(path.parent.name for path in folder.glob("*/result.json"))
-    assert runs == ["knn_lm_order1-2", "knn_lm_order2-1"]
+    assert runs == ["knn_lm_order1-2_seed42", "knn_lm_order2-1_seed42"]
     log = (folder / ".logs" / f"{runs[0]}.log").read_text()
     assert f"{runs[0]}: {left_out[1]}" in log
     assert (folder / "report.html").exists()
@@ -177,9 +177,10 @@ def test_ace_on_a_server_stands_beside_the_others(tmp_path, toy_model_folder, ca
         )  # fmt: skip
         assert compare_documents(comparison, 1, given) == 0
     printed = capsys.readouterr().out
+    folder = tmp_path / "r" / "documents_synthetic"
     assert "question, playbook, a server's model (toy-7b)" in printed
     results = {
-        name: read_json(tmp_path / "r" / "documents_synthetic" / f"{name}_order1-2" / "result.json")
+        name: read_json(folder / f"{name}_order1-2_seed42" / "result.json")
         for name in ("ace", "zero_shot")
     }
     columns = [column["name"] for column in results["zero_shot"]["columns"]]

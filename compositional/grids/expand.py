@@ -7,7 +7,7 @@ from typing import Any
 
 from compositional.config import RunConfig, resolve
 from compositional.errors import ConfigError
-from compositional.grids.spec import GridSpec
+from compositional.grids.spec import DEFAULT_SEED, GridSpec
 from compositional.grids.variants import variants_of
 from compositional.selection import merge, select_runs
 from compositional.tasks.data_config import PER_ROUND
@@ -29,8 +29,9 @@ class GridRun:
 def expand(spec: GridSpec, flags: Sequence[str] = ()) -> list[GridRun]:
     """Make a run of every point of a grid.
 
-    A point is named by its method, by its order where the grid has orders, and by each other axis
-    that has more than one value. So a grid that gets further orders keeps what is finished.
+    A point is named by its method, by its order and seed where the grid states them, and by each
+    other axis that has more than one value. So a grid that gets further orders or seeds keeps what
+    is finished.
 
     Args:
         spec: The grid.
@@ -72,7 +73,7 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
     sources = spec.sources or {"": {}}
     variants = variants_of(spec.overrides, methods)
     for settings, (source, data), variant, order, seed in product(
-        methods, sources.items(), variants, spec.orders or ((),), spec.seeds
+        methods, sources.items(), variants, spec.orders or ((),), spec.seeds or (DEFAULT_SEED,)
     ):
         if settings["run"] not in variant.methods:
             continue
@@ -87,7 +88,7 @@ def _points(spec: GridSpec, methods: Sequence[dict[str, Any]]) -> Iterator[dict[
             source if len(sources) > 1 else "",
             variant.name if len(variants) > 1 else "",
             f"order{'-'.join(map(str, order))}" if order else "",
-            f"seed{seed}" if len(spec.seeds) > 1 else "",
+            f"seed{seed}" if spec.seeds else "",
         ]
         output = {**(point.get("output") or {}), "share_answers": False}
         name = "_".join(part for part in parts if part)

@@ -14,6 +14,7 @@ from compositional.files import sha256_text, write_text
 COPIES = ".grids"
 HASH_LENGTH = 12
 AXES = ("seeds", "orders", "sources", "overrides", "threads")
+DEFAULT_SEED = 42
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class GridSpec:
     Attributes:
         experiment: The rest of the file, an experiment as `compositional run` takes it; its
             `runs` are the grid's methods.
-        seeds: Seeds of training and data.
+        seeds: Seeds of training and data; none for `DEFAULT_SEED` alone.
         orders: Orders of the rounds, each a permutation of 1..T; none for the file's own.
         sources: Settings of `data` by the source's name; none for the file's own.
         overrides: Settings by their dotted names, by the variant's name, and `methods`, those that
@@ -32,7 +33,7 @@ class GridSpec:
     """
 
     experiment: Mapping[str, Any]
-    seeds: tuple[int, ...] = (42,)
+    seeds: tuple[int, ...] = ()
     orders: tuple[tuple[int, ...], ...] = ()
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -73,7 +74,7 @@ def read_grid(path: Path, experiment_name: str | None = None) -> GridSpec:
             raise ConfigError(f"{path}: grid.orders holds {list(order)} twice")
     return GridSpec(
         experiment,
-        seeds=_seeds(path, axes.get("seeds", [42])),
+        seeds=_seeds(path, axes["seeds"]) if "seeds" in axes else (),
         orders=orders,
         sources=_named(path, "sources", axes),
         overrides=_named(path, "overrides", axes),
@@ -95,7 +96,7 @@ def keep_copy(spec: GridSpec, folder: Path) -> Path:
         CompositionalError: If it cannot be written.
     """
     axes = {
-        "seeds": list(spec.seeds),
+        **({"seeds": list(spec.seeds)} if spec.seeds else {}),
         "orders": [list(order) for order in spec.orders],
         "sources": dict(spec.sources),
         "overrides": dict(spec.overrides),

@@ -33,7 +33,7 @@ def refused(spec: GridSpec) -> str:
     return str(caught.value)
 
 
-def test_every_point_is_a_run_named_by_its_order_and_the_axes_that_vary() -> None:
+def test_every_point_is_a_run_named_by_the_axes_that_are_stated_or_vary() -> None:
     assert names(grid()) == ["rows", "icl"]
     found = expand(grid(seeds=(1, 2), orders=((1, 2, 3), (3, 1, 2))))
     assert [run.config.run for run in found] == [
@@ -45,10 +45,11 @@ def test_every_point_is_a_run_named_by_its_order_and_the_axes_that_vary() -> Non
     assert not any(run.config.output.share_answers for run in found)
 
 
-def test_further_orders_leave_the_names_of_the_points_before() -> None:
-    first = grid(orders=((1, 2, 3),))
-    assert names(first) == ["rows_order1-2-3", "icl_order1-2-3"]
-    ids = {run.config.run: run.config.id for run in expand(grid(orders=((1, 2, 3), (3, 1, 2))))}
+def test_further_orders_and_seeds_leave_the_names_of_the_points_before() -> None:
+    first = grid(orders=((1, 2, 3),), seeds=(1,))
+    assert names(first) == ["rows_order1-2-3_seed1", "icl_order1-2-3_seed1"]
+    more = grid(orders=((1, 2, 3), (3, 1, 2)), seeds=(1, 2))
+    ids = {run.config.run: run.config.id for run in expand(more)}
     assert all(ids[run.config.run] == run.config.id for run in expand(first))
 
 

@@ -47,9 +47,9 @@ def test_a_copy_is_the_same_grid_whatever_its_file_is_called(tmp_path: Path) -> 
     assert read_grid(keep_copy(bare, tmp_path)) == bare
 
 
-def test_axes_that_are_not_named_have_one_value(tmp_path: Path) -> None:
+def test_axes_that_are_not_named_hold_nothing(tmp_path: Path) -> None:
     spec = read_grid(written(tmp_path))
-    assert (spec.seeds, spec.orders, spec.sources, spec.threads) == ((42,), (), {}, 1)
+    assert (spec.seeds, spec.orders, spec.sources, spec.threads) == ((), (), {}, 1)
 
 
 @pytest.mark.parametrize(
