@@ -7,6 +7,7 @@ of the last matrix is alive.
 """
 
 import copy
+import inspect
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
+from compositional.errors import ModelError
 from compositional.models.blocks import added_by, blocks_of, mlp_of, output_of
 
 
@@ -21,11 +23,11 @@ class SecondMlps:
     """The second MLPs of a model; see the module.
 
     Args:
-        backbone: Any decoder whose blocks have an MLP.
+        backbone: Any decoder whose blocks have an MLP of one input.
         num_blocks: How many of the last blocks get one.
 
     Raises:
-        ModelError: If the model's family is not known.
+        ModelError: If the model's family is not known, or its MLPs read more than one tensor.
     """
 
     def __init__(self, backbone: PreTrainedModel, num_blocks: int) -> None:
@@ -70,6 +72,14 @@ class SecondMlps:
 
 def _copy(mlp: nn.Module) -> nn.Module:
     """Return a copy in fp32 whose last matrix is zero, frozen until it trains."""
+    inputs = inspect.signature(mlp.forward).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [i.name for i in inputs if i.default is i.empty and i.kind not in several]
+    if len(needed) > 1:
+        raise ModelError(
+            f"{type(mlp).__name__} reads {', '.join(needed)}: a second MLP stands beside those "
+            "that read one tensor; use another method or model"
+        )
     second = copy.deepcopy(mlp).float().requires_grad_(False)
     for parameter in output_of(second).parameters():
         parameter.data.zero_()

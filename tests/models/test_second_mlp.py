@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, OPTConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, BloomConfig, OPTConfig, PreTrainedModel
 
 from compositional.errors import ModelError
 from compositional.models.blocks import blocks_of, mlp_of
@@ -96,4 +96,11 @@ def test_a_family_that_is_not_known_is_refused_by_name() -> None:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64}
     model = AutoModelForCausalLM.from_config(OPTConfig(**sizes, vocab_size=50))
     with pytest.raises(ModelError, match="OPTDecoderLayer has no module named mlp"):
+        SecondMlps(model, 1)
+
+
+def test_an_mlp_of_more_than_one_input_is_refused() -> None:
+    sizes = {"hidden_size": 16, "n_layer": 2, "n_head": 2, "vocab_size": 50}
+    model = AutoModelForCausalLM.from_config(BloomConfig(**sizes))
+    with pytest.raises(ModelError, match="BloomMLP reads hidden_states, residual"):
         SecondMlps(model, 1)
