@@ -1,18 +1,21 @@
 """What a model has learned from documents on the command line, kept between commands.
 
-One file a memory holds everything; see `memory_file`. It is replaced whole after every document, so
-a command that is cut off loses the document under way and nothing before it.
+One file a memory holds all that was learned; see `memory_file`. It is replaced whole after every
+document, so a command that is cut off loses the document under way and nothing before it. A file
+that a method begins with is copied beside it.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from compositional.config import RunConfig, resolve
 from compositional.errors import ConfigError, ResultsError, did_you_mean
+from compositional.files import atomic_path
 from compositional.memory_file import (
     FILE,
     Kept,
@@ -27,6 +30,7 @@ from compositional.methods.questions import check_documents
 from compositional.methods.registry import METHODS, REFERENCES
 from compositional.models.language_model import LanguageModel
 from compositional.models.model_label import model_label
+from compositional.portable import LEARNED_BEFORE
 from compositional.preparing import load_for
 from compositional.run_context import Progress, RunContext
 from compositional.streams import Streams
@@ -225,7 +229,8 @@ class Memory:
         )
 
     def save(self) -> None:
-        """Replace the memory's file."""
+        """Replace the memory's file; keep what the method begins with beside it."""
+        self.config = with_own_files(self.folder, self.config)
         kept = Kept(
             self.config.settings(),
             self.model.sha256,
@@ -240,6 +245,24 @@ class Memory:
 def round_of(document: Document, index: int, passes: int) -> Round:
     """Return a document as a round of its own, about which nothing is asked."""
     return Round(index, document.name, passes, (), (), (), (), (document,))
+
+
+def with_own_files(folder: Path, config: RunConfig) -> RunConfig:
+    """Copy the files that a method begins with into a folder; return the settings that name those.
+
+    Raises:
+        CompositionalError: If one cannot be copied.
+    """
+    method: Any = config.method
+    own = {}
+    for name in LEARNED_BEFORE:
+        given = getattr(method, name, "")
+        path = folder / f"{name}.safetensors"
+        if given and given != str(path):
+            with atomic_path(path) as temporary:
+                shutil.copyfile(Path(given).expanduser(), temporary)
+            own[name] = str(path)
+    return replace(config, method=replace(method, **own))
 
 
 def open_new(folder: Path, config: RunConfig) -> Memory:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 FILE_SUFFIXES = (".json", ".jsonl", ".parquet", ".gguf", ".safetensors")
+LEARNED_BEFORE = ("initial", "hypernetwork")
+"""Settings of methods that name a file which another command learned."""
 
 
 def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +21,7 @@ def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     plain["model"]["name"] = _file_name(plain["model"]["name"])
     while "of" in method:
         method = method["of"]
-    for key in {"dense_model", "initial", "hypernetwork"} & set(method):
+    for key in {"dense_model", *LEARNED_BEFORE} & set(method):
         method[key] = _file_name(method[key])
     return plain
 

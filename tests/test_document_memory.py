@@ -8,8 +8,12 @@ from compositional.cli.main import main
 from compositional.document_memory import open_memory
 from compositional.memory_file import FILE, read_kept, write_kept
 from compositional.methods import sparse_memory
+from compositional.methods.dual_mlp import save_initial
+from compositional.models.second_mlp import SecondMlps
 from compositional.states import load_state
+from tests.hypernetwork_toy import toy_hypernetwork
 from tests.memories_toy import MEMORY, learn
+from tests.methods_toy import fresh_model
 from tests.toy import toy_model
 
 FEW_SLOTS = (
@@ -245,3 +249,25 @@ def test_a_method_without_rewards_takes_no_feedback(at_home, toy_model_folder, c
     learn(toy_model_folder, "a.txt", method="text_rag")
     assert main(["feedback", "Who?", "Kor", "1"]) == 2
     assert "text_rag takes no feedback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting", ["initial", "hypernetwork"])
+def test_a_memory_keeps_the_file_that_its_method_began_with(
+    at_home, toy_model_folder, capsys, setting
+) -> None:
+    path, model = at_home / "began.safetensors", fresh_model(toy_model_folder)
+    if setting == "initial":
+        method = "dual_mlp"
+        save_initial(path, SecondMlps(model.backbone, 1), model, {})
+    else:
+        method = "doc2lora"
+        toy_hypernetwork(path, model)
+    given = path.read_bytes()
+    flags = (f"--method.{setting}", "began.safetensors")
+    assert learn(toy_model_folder, "a.txt", method=method, flags=flags) == 0
+    path.unlink()
+    assert main(["learn", "b.md"]) == 0
+    assert main(["ask", "Where is the mill?", "--evaluation.max_new_tokens", "2"]) == 0
+    assert main(["forget", "a.txt"]) == 0
+    assert [document.name for document in open_memory(MEMORY).documents] == ["b.md"]
+    assert (MEMORY / f"{setting}.safetensors").read_bytes() == given
