@@ -94,9 +94,13 @@ def check_names(documents: Sequence[Document], learned: Sequence[Document]) -> N
     seen: set[str] = set()
     for name in (document.name for document in documents):
         if name in known:
-            raise ConfigError(f"{name!r} has been learned: forget it first")
+            raise ConfigError(
+                f"{name!r} has been learned: forget it first, or --name the other otherwise"
+            )
         if name in seen:
-            raise ConfigError(f"two documents are named {name!r}: learn one, or rename the other")
+            raise ConfigError(
+                f"two documents are named {name!r}: learn one, then the other with --name"
+            )
         seen.add(name)
 
 

@@ -54,7 +54,7 @@ def learn(argv: Sequence[str]) -> int:
         kinds = ".txt, .md, .jsonl, SQuAD's .json, or a folder of them"
         parser.add_argument("path", type=Path, nargs="+", help=kinds)
     parser.add_argument("--text", help="a text to learn, in place of files")
-    parser.add_argument("--name", help=f"what that text is called; {TEXT_NAME!r} by default")
+    parser.add_argument("--name", help="what the text, or the one document, is called")
     parser.add_argument("--method", help=f"how a new memory learns; {DEFAULT_METHOD} by default")
     known, flags = parser.parse_known_args(argv)
     folder = memory_folder(known.memory)
@@ -81,11 +81,17 @@ def _has_text(argv: Sequence[str]) -> bool:
 def _documents(paths: Sequence[Path], name: str | None) -> "list[tuple[Document, str]]":
     """Read documents, each with the path that it was named by; say what of a folder is none."""
     from compositional.documents.left_out import not_read
-    from compositional.documents.reading import read_documents
+    from compositional.documents.reading import read_documents, text_document
 
-    if name is not None:
-        raise ConfigError(f"--name {name!r} is for --text: a file is called by its own name")
     found = [(each.document, str(path)) for path in paths for each in read_documents(path)]
+    if name is not None:
+        if len(found) > 1:
+            raise ConfigError(
+                f"--name {name!r} is for one document, and {' '.join(map(str, paths))} holds "
+                f"{len(found)}: learn one file at a time, or leave --name out"
+            )
+        ((document, source),) = found
+        found = [(text_document(name, document.text), source)]
     for line in not_read(paths):
         print(line, file=sys.stderr, flush=True)
     return found

@@ -104,12 +104,28 @@ def test_a_text_is_learned_in_place_of_files(at_home, toy_model_folder, capsys) 
     assert learned() == ["on Ann"]
 
 
+def test_two_files_of_one_name_are_learned_under_two(at_home, toy_model_folder, capsys) -> None:
+    (at_home / "sub").mkdir()
+    (at_home / "sub" / "a.txt").write_text("Ann sings.")
+    assert learn(toy_model_folder, "a.txt", method="text_rag") == 0
+    assert main(["learn", "sub/a.txt"]) == 2
+    assert "'a.txt' has been learned: forget it first, or --name the other" in error_line(capsys)
+    assert main(["learn", "sub/a.txt", "--name", "Ann's"]) == 0
+    assert learned() == ["a.txt", "Ann's"]
+    assert main(["forget", "sub/a.txt"]) == 0
+    assert learned() == ["a.txt"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--text", " "], "the text named 'text': is empty"),
         (["--text", "Kor.", "--name", " "], "the text is named ' '"),
-        (["a.txt", "--name", "b"], "--name 'b' is for --text"),
+        (
+            ["a.txt", "b.md", "--name", "b"],
+            "--name 'b' is for one document, and a.txt b.md holds 2",
+        ),
+        (["a.txt", "--name", " "], "the text is named ' '"),
         (["a.txt", "--text", "Kor."], "learn was given both --text and 'a.txt'"),
         (["--text", "Kor.", "a.txt"], "learn was given both --text and 'a.txt'"),
         (["--text"], "expected one argument"),
