@@ -1,7 +1,7 @@
 """What a document and an answer cost each method: a row a method, over its orders and seeds."""
 
 from collections.abc import Mapping, Sequence
-from statistics import mean, median
+from statistics import mean, median, quantiles
 from typing import Any
 
 from compositional.report.figures import MethodFigures
@@ -14,7 +14,8 @@ from compositional.tasks.benchmark import TOOLS
 
 REUSED = " (some reused)"
 WIDE = 0.01
-"""Bytes whose range is over this share of their mean are shown with their range."""
+"""What varies over runs by more than this share of its mean is shown with its range."""
+LEAST_FOR_QUARTILES = 4
 
 
 def method_costs(experiment: Experiment, figures: Sequence[MethodFigures]) -> list[Table]:
@@ -37,12 +38,13 @@ def method_costs_table(figures: Sequence[MethodFigures]) -> Table:
         for row in method_rows(figures)
     ]
     notes = [
-        "Seconds: medians, since a machine may pause for minutes; those of different machines do "
-        "not compare. A document: to learn it, over the lessons of all orders. An answer: a "
-        "question whose choices were scored, whose answer was generated, or both; over the rows "
-        "after a round.",
+        "Seconds: medians, since a machine may pause for minutes, with the middle half of lessons, "
+        "and of rows, in brackets; those of different machines do not compare. A document: to "
+        "learn it, over the lessons of all orders. An answer: a question whose choices were "
+        "scored, whose answer was generated, or both; over the rows after a round.",
         "Tokens: means of what was read and generated to learn a document, every pass over it, "
-        "and to answer. What is read once for all documents counts as a share of each.",
+        "with the range over runs where it is over 1 % of it, and to answer. What is read once "
+        "for all documents counts as a share of each.",
         "Rows in which answers were reused are left out; where a method has no other, it says so.",
         "State bytes: of what was learned, after the last round: tensors, and the rest as JSON. "
         "The mean over runs, with the range where it is over 1 % of it.",
@@ -62,7 +64,24 @@ def _learning(runs: Sequence[RunView]) -> list[str]:
         run.result["budget"]["input_tokens"] / (len(run.rounds) * _documents_per_round(run))
         for run in runs
     ]
-    return [number(median(seconds), 2) if seconds else NOT_MEASURED, f"{mean(tokens):,.0f}"]
+    return [_middle(seconds, 2) if seconds else NOT_MEASURED, _ranged(tokens)]
+
+
+def _middle(values: Sequence[float], places: int) -> str:
+    """Return the median with the quartiles beside it, where there are as many as four values."""
+    text = number(median(values), places)
+    if len(values) < LEAST_FOR_QUARTILES:
+        return text
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return f"{text} ({number(low, places)} to {number(high, places)})"
+
+
+def _ranged(values: Sequence[float]) -> str:
+    """Return the mean in whole numbers, with the range where it matters."""
+    text = entry_text(round(mean(values)))
+    if max(values) - min(values) <= WIDE * mean(values):
+        return text
+    return f"{text} ({entry_text(round(min(values)))} to {entry_text(round(max(values)))})"
 
 
 def _documents_per_round(run: RunView) -> int:
@@ -84,10 +103,10 @@ def _answering(runs: Sequence[RunView]) -> list[str]:
     rows = whole or found
     if not rows:
         return [NOT_MEASURED, NOT_MEASURED]
-    seconds = median(timing["seconds"] / timing["num_computed"] for timing in rows)
+    seconds = _middle([timing["seconds"] / timing["num_computed"] for timing in rows], 3)
     tokens = sum(map(_answering_tokens, rows)) / sum(timing["num_computed"] for timing in rows)
     mark = "" if whole else REUSED
-    return [number(seconds, 3) + mark, f"{tokens:,.0f}{mark}"]
+    return [seconds + mark, f"{tokens:,.0f}{mark}"]
 
 
 def _answering_tokens(timing: Mapping[str, Any]) -> int:
@@ -101,7 +120,4 @@ def _state(runs: Sequence[RunView]) -> str:
     sizes = [size for size in found if size is not None]
     if len(sizes) < len(found):
         return NOT_MEASURED
-    text = entry_text(round(mean(sizes)))
-    if max(sizes) - min(sizes) <= WIDE * mean(sizes):
-        return text
-    return f"{text} ({entry_text(min(sizes))} to {entry_text(max(sizes))})"
+    return _ranged(sizes)

@@ -28,10 +28,10 @@ def test_medians_and_means_by_hand(tmp_path: Path) -> None:
         {
             "method": "dual",
             "orders": "2",
-            "seconds a document": "6.00",  # of 3, 5, 7, 400
-            "tokens a document": "400",  # 300 and 500
+            "seconds a document": "6.00 (4.50 to 105.25)",  # of 3, 5, 7, 400
+            "tokens a document": "400 (300 to 500)",
             # Rows 1 and 2 ask 4 and 16 questions: 0.5, 0.1, 0.25, 0.2.
-            "seconds an answer": "0.225",
+            "seconds an answer": "0.225 (0.175 to 0.312)",
             "tokens an answer": "6",  # 4 x 60 / 40
             "state bytes": "1,500 (1,000 to 2,000)",
         }
