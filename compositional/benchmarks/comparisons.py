@@ -1,6 +1,6 @@
 """The tables that stand our way beside another: what each times, at which size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from compositional.benchmarks.bench import Bench, Line
@@ -13,7 +13,7 @@ from compositional.benchmarks.decoding import (
 )
 from compositional.benchmarks.roofline import decoding_seconds, lora_operations, rows_operations
 from compositional.benchmarks.training import LORA, Race, race
-from compositional.benchmarks.work import rows_for_memory_tokens, rows_of_text
+from compositional.benchmarks.work import Work, rows_for_memory_tokens, rows_of_text
 from compositional.generation.answers import Answer
 from compositional.generation.padded import decode_padded
 from compositional.generation.shared_prefix import shared_prefix
@@ -30,7 +30,7 @@ MEMORY_ROWS = (
     ("sgd", 4, 8, 2.5),
     ("sgd", 16, 16, 3.5),
 )
-# Of which the rows are taken at even distances: the lengths of the first few are not the data's.
+# Of which rows are taken at even distances: the lengths of the first few are not the data's.
 ROWS_OF = 200
 EPOCHS = 3
 SAME_LOSS = 1e-4
@@ -40,6 +40,7 @@ NUM_ANSWERS = 64
 NUM_CONTINUOUS = 24
 SHORT = 512  # tokens of a prompt that only warms up
 ICL_SETTINGS = EvaluationConfig(batch_size=8, max_new_tokens=32)
+FORCED_SETTINGS = EvaluationConfig(batch_size=8, max_new_tokens=48)
 GENERATE = "generate, padded batches in file order"
 CONTINUOUS = "generate_batch, transformers' continuous batching"
 
@@ -50,8 +51,7 @@ def memory_rows(bench: Bench) -> list[Line]:
     for name, batch_size, num_rows, least in MEMORY_ROWS:
         benchmark = bench.round(name, "1-5:1", ROWS_OF, 4)
         drawn = rows_for_memory_tokens(load_model(bench.config.model), name, benchmark)
-        spread = drawn.sequences[:: ROWS_OF // num_rows][:num_rows]
-        work = replace(drawn, sequences=spread)
+        work = _at_even_distances(drawn, num_rows)
         config = bench.config
         found = race(config.model, bench.peers, work, batch_size, EPOCHS, config.repeats)
         what = f"memory rows, {name}, batch {batch_size}, {EPOCHS} epochs of {num_rows} rows"
@@ -64,13 +64,19 @@ def lora(bench: Bench) -> list[Line]:
     """LoRA, beside trl's SFTTrainer."""
     lines = []
     for name, batch_size, num_rows in (("hwu64", 4, 16), ("sgd", 4, 8)):
-        benchmark = bench.round(name, "1-5:1", num_rows, 4)
-        work = rows_of_text(load_model(bench.config.model), name, benchmark)
+        benchmark = bench.round(name, "1-5:1", ROWS_OF, 4)
+        drawn = rows_of_text(load_model(bench.config.model), name, benchmark)
+        work = _at_even_distances(drawn, num_rows)
         found = race(bench.config.model, bench.peers, work, batch_size, 1, bench.config.repeats)
         what = f"LoRA, {name}, batch {batch_size}, {num_rows} rows"
         operations = lora_operations(bench.sizes, work, 1)
         lines.append(_training_line(bench, what, "trl SFTTrainer", found, 1.3, operations))
     return lines
+
+
+def _at_even_distances(drawn: Work, num_rows: int) -> Work:
+    """Return as many of `ROWS_OF` rows."""
+    return replace(drawn, sequences=drawn.sequences[:: ROWS_OF // num_rows][:num_rows])
 
 
 def _training_line(
@@ -99,7 +105,6 @@ def evaluation(bench: Bench) -> list[Line]:
     plain.add_lora(LORA).load_state_dict(model.lora.state_dict())
     prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
     settings = EvaluationConfig(batch_size=16, max_new_tokens=128)
-    what = "answers, hwu64, batch 16"
     padded = compare(model, plain, prompts, settings, bench.config.repeats, warm=prompts[:16])
     some = prompts[:NUM_CONTINUOUS]
     continuous = compare(
@@ -107,14 +112,18 @@ def evaluation(bench: Bench) -> list[Line]:
         plain,
         some,
         settings,
-        min(3, bench.config.repeats),
+        bench.config.repeats,
         other=lambda chosen: in_continuous_batches(plain, chosen, settings),
         warm=some[:1],
     )
     return [
-        _decoding_line(bench, what, GENERATE, padded, 2.0, prompts, 16),
-        _decoding_line(bench, what, CONTINUOUS, continuous, None, some, 16),
+        _decoding_line(bench, _answers(prompts), GENERATE, padded, 2.0, prompts, 16),
+        _decoding_line(bench, _answers(some), CONTINUOUS, continuous, None, some, 16),
     ]
+
+
+def _answers(prompts: Prompts) -> str:
+    return f"{len(prompts)} answers, hwu64, batch 16"
 
 
 def icl(bench: Bench) -> list[Line]:
@@ -149,30 +158,34 @@ def icl_prompts(bench: Bench, model: LanguageModel) -> Prompts:
 
 def forced(bench: Bench) -> list[Line]:
     """Decoding with ground-truth tools, beside one at a time without a cache."""
-    benchmark = bench.round("hwu64", "1-5:1", 16, 8)
     model, plain = bench.fresh_model(), bench.plain_model()
-    work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
-    assert work.initial is not None
-    names = [skill.name for skill in benchmark.rounds[0].skills]
-    for each in (model, plain):
-        each.add_rows(decoupled=False).load(names, work.initial, work.initial)
-    ids = {name: model.num_text_ids + place for place, name in enumerate(names)}
-    test = benchmark.rounds[0].test
-    prompts = [model.chat.prompt_ids(example.query) for example in test]
-    rows = [[ids[str(step.skill)] for step in example.steps or ()] for example in test]
-    settings = EvaluationConfig(batch_size=8, max_new_tokens=48)
+    prompts, rows = forced_prompts(bench, [model, plain])
 
     def one_at_a_time(chosen: Prompts) -> list[Answer]:
         return [
-            greedy(plain, prompt, settings.max_new_tokens, expected)
+            greedy(plain, prompt, FORCED_SETTINGS.max_new_tokens, expected)
             for prompt, expected in zip(chosen, rows, strict=False)
         ]
 
     repeats = bench.config.repeats
     warm = prompts[:1]
-    found = compare(model, plain, prompts, settings, repeats, rows, one_at_a_time, warm)
-    what, against = "ground-truth tools, hwu64", "uncached, one at a time"
-    return [_decoding_line(bench, what, against, found, 10.0, prompts, 8)]
+    found = compare(model, plain, prompts, FORCED_SETTINGS, repeats, rows, one_at_a_time, warm)
+    what = f"{len(prompts)} answers with ground-truth tools, hwu64"
+    return [_decoding_line(bench, what, "uncached, one at a time", found, 10.0, prompts, 8)]
+
+
+def forced_prompts(bench: Bench, models: Sequence[LanguageModel]) -> tuple[Prompts, Prompts]:
+    """Return eight queries and the ids of their right tools, which models get as memory rows."""
+    benchmark = bench.round("hwu64", "1-5:1", 16, 8)
+    work = rows_for_memory_tokens(load_model(bench.config.model), "hwu64", benchmark)
+    assert work.initial is not None
+    names = [skill.name for skill in benchmark.rounds[0].skills]
+    for each in models:
+        each.add_rows(decoupled=False).load(names, work.initial, work.initial)
+    ids = {name: models[0].num_text_ids + place for place, name in enumerate(names)}
+    test = benchmark.rounds[0].test
+    prompts = [models[0].chat.prompt_ids(example.query) for example in test]
+    return prompts, [[ids[str(step.skill)] for step in example.steps or ()] for example in test]
 
 
 def _decoding_line(

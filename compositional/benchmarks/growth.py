@@ -81,7 +81,7 @@ def samples_by_prompt(bench: Bench) -> Curve:
         own = OwnTraining(load_model(bench.config.model), longer, NUM_SAMPLES)
         return lambda: own.go(3)[1] / (3 * len(rows))
 
-    timings = alternate({str(size): way(size) for size in sizes}, min(3, bench.config.repeats))
+    timings = alternate({str(size): way(size) for size in sizes}, bench.config.repeats)
     seconds = {int(name): timing for name, timing in timings.items()}
     return Curve("Training, three epochs", "tokens of a prompt", seconds, "sample")
 

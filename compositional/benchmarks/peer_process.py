@@ -116,8 +116,9 @@ def train_lora(request: dict[str, Any]) -> Trainer:
 
 
 def load(request: dict[str, Any]) -> Any:
-    """Load the model in fp32."""
-    model = AutoModelForCausalLM.from_pretrained(request["model"], dtype=torch.float32)
+    """Load the model in the number type asked for."""
+    dtype = getattr(torch, request["dtype"])
+    model = AutoModelForCausalLM.from_pretrained(request["model"], dtype=dtype)
     model.generation_config.eos_token_id = model.config.eos_token_id
     return model
 

@@ -8,7 +8,7 @@ TRAINER: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "weight_decay": 0.0,
     "max_grad_norm": 1.0,
-    "optim": "adamw_torch",
+    "optim": "adamw_torch_fused",
     "bf16": False,
     "gradient_checkpointing": False,
     "logging_steps": 1,
@@ -39,11 +39,11 @@ DECODERS = {
     "evaluation": "The others: `generate`, greedy, on left-padded batches of 16 in file order; "
     "`generate_batch` with 16 requests side by side, 512 tokens a pass and 32 blocks of memory, "
     "beside which our way answers the same first prompts. Both run in the same process with the "
-    "plain fp32 weights, eager, up to 128 new tokens.",
+    "plain weights, eager, up to 128 new tokens.",
     "icl": "The other: `generate`, greedy, one prompt at a time without padding, in the same "
-    "process with the plain fp32 weights, up to 32 new tokens; in padded batches it is slower.",
+    "process with the plain weights, up to 32 new tokens; in padded batches it is slower.",
     "forced": "The other: each prompt by itself, the whole sequence read anew for every token, as "
-    "the reference code does where tools are given; plain fp32 weights, up to 48 new tokens.",
+    "the reference code does where tools are given; plain weights, up to 48 new tokens.",
 }
 
 
@@ -53,6 +53,6 @@ def shown_settings(table: str) -> str:
         return DECODERS.get(table, "")
     chosen = ", ".join(f"{name}={value!r}" for name, value in peer_settings(table).items())
     return (
-        f"The other: {TRAINERS[table]} with {chosen}; use_cpu on a CPU; fp32, batch size, rate, "
-        "first values and the order of the rows are ours."
+        f"The other: {TRAINERS[table]} with {chosen}; use_cpu on a CPU; number type, batch size, "
+        "rate, first values and the order of the rows are ours, the rows of all epochs in a row."
     )

@@ -3,12 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 from compositional.benchmarks.bench import Bench
-from compositional.benchmarks.comparisons import ICL_SETTINGS, icl_prompts
+from compositional.benchmarks.comparisons import (
+    FORCED_SETTINGS,
+    ICL_SETTINGS,
+    forced_prompts,
+    icl_prompts,
+)
 from compositional.benchmarks.decoding import teach
+from compositional.benchmarks.machine import synchronise
 from compositional.benchmarks.training import OwnTraining
 from compositional.benchmarks.work import SEED, Work, rows_for_memory_tokens, rows_of_text
 from compositional.generation.generate import generate
@@ -42,32 +50,57 @@ class Profile:
 
 
 def profiles(bench: Bench) -> list[Profile]:
-    """Profile one training step of memory rows and of LoRA, and passes of answers."""
-    benchmark = bench.round("hwu64", "1-5:1", 48, 16)
-    loaded = load_model(bench.config.model)
-    rows = _one_step(loaded, rows_for_memory_tokens(loaded, "hwu64", benchmark))
-    loaded = load_model(bench.config.model)
-    text = rows_of_text(loaded, "hwu64", benchmark)
-    lora = _one_step(loaded, text)
-    model = bench.fresh_model()
-    teach(model, text.sequences)
-    prompts = [model.chat.prompt_ids(example.query) for example in benchmark.rounds[0].test]
-    run = RunContext(Streams(SEED), evaluation=EvaluationConfig(batch_size=16, max_new_tokens=64))
-    untaught = bench.fresh_model()
+    """Profile training steps of memory rows and of LoRA, and passes of answers."""
+    return [*_of_training(bench), *_of_answering(bench)]
+
+
+def _of_training(bench: Bench) -> list[Profile]:
+    """Profile one step of each kind of training."""
+    hwu64 = bench.round("hwu64", "1-5:1", 48, 16)
+    sgd = bench.round("sgd", "1-5:1", 16, 4)
+    found = []
+    for what, rows_for, name, benchmark in (
+        ("memory rows", rows_for_memory_tokens, "hwu64", hwu64),
+        ("memory rows", rows_for_memory_tokens, "sgd", sgd),
+        ("LoRA", rows_of_text, "hwu64", hwu64),
+    ):
+        loaded = load_model(bench.config.model)
+        training = _one_step(loaded, rows_for(loaded, name, benchmark))
+        title = f"one training step of {what}, {name}, batch {BATCH_SIZE}"
+        found.append(_profile(bench.device, title, partial(training.go, 1)))
+    return found
+
+
+def _of_answering(bench: Bench) -> list[Profile]:
+    """Profile answers of a taught model, with ground-truth tools, and behind many tools."""
+    hwu64 = bench.round("hwu64", "1-5:1", 48, 16)
+    taught, with_rows, untaught = (bench.fresh_model() for _ in range(3))
+    teach(taught, rows_of_text(load_model(bench.config.model), "hwu64", hwu64).sequences)
+    queries = [taught.chat.prompt_ids(example.query) for example in hwu64.rounds[0].test]
+    settings = EvaluationConfig(batch_size=16, max_new_tokens=64)
+    asked, tools = forced_prompts(bench, [with_rows])
     long = icl_prompts(bench, untaught)
-    run_of_icl = RunContext(Streams(SEED), evaluation=ICL_SETTINGS)
+    passes = {
+        f"answering {len(queries)} queries in 16 slots": (taught, queries, settings, None),
+        f"answering {len(asked)} queries with ground-truth tools in 8 slots": (
+            with_rows, asked, FORCED_SETTINGS, tools,
+        ),
+        f"ICL: answering {len(long)} queries behind {len(shared_prefix(long))} shared tokens": (
+            untaught, long, ICL_SETTINGS, None,
+        ),
+    }  # fmt: skip
     return [
-        _profile(f"one training step of memory rows, batch {BATCH_SIZE}", lambda: rows.go(1)),
-        _profile(f"one training step of LoRA, batch {BATCH_SIZE}", lambda: lora.go(1)),
         _profile(
-            f"answering {len(prompts)} queries in 16 slots",
-            lambda: generate(model, prompts, run, "profile"),
-        ),
-        _profile(
-            f"ICL: answering {len(long)} queries behind {len(shared_prefix(long))} shared tokens",
-            lambda: generate(untaught, long, run_of_icl, "profile"),
-        ),
+            bench.device,
+            title,
+            partial(generate, model, prompts, _run(chosen), "profile", forced),
+        )
+        for title, (model, prompts, chosen, forced) in passes.items()
     ]
+
+
+def _run(settings: EvaluationConfig) -> RunContext:
+    return RunContext(Streams(SEED), evaluation=settings)
 
 
 def _one_step(loaded: LoadedModel, work: Work) -> OwnTraining:
@@ -78,13 +111,17 @@ def _one_step(loaded: LoadedModel, work: Work) -> OwnTraining:
     return training
 
 
-def _profile(what: str, action: Callable[[], object]) -> Profile:
-    """Return the operators that took the most time of their own."""
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as measured:
+def _profile(device: torch.device, what: str, action: Callable[[], object]) -> Profile:
+    """Return the operators that took the most time of their own, on a GPU the most of its time."""
+    on_gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities, record_shapes=True) as measured:
         action()
+        synchronise(device)
     times: Counter[str] = Counter()
     for event in measured.key_averages(group_by_input_shape=True):
-        times[operator_name(event.key, event.input_shapes)] += event.self_cpu_time_total
+        spent = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        times[operator_name(event.key, event.input_shapes)] += spent
     total = times.total()
     return Profile(what, {name: time / total for name, time in times.most_common(SHOWN)})
 

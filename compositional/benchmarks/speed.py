@@ -14,7 +14,7 @@ from compositional.benchmarks.machine import describe
 from compositional.benchmarks.peer_settings import TRAINERS
 from compositional.benchmarks.peers import PACKAGES
 from compositional.benchmarks.profiles import profiles
-from compositional.benchmarks.speed_page import write_page
+from compositional.benchmarks.speed_page import ON_GPU, write_page
 from compositional.errors import check_choice
 from compositional.files import check_file, write_json
 
@@ -52,7 +52,7 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
             started = time.monotonic()
             kept = _table(bench, name)
             kept["seconds_of_the_table"] = round(time.monotonic() - started)
-            place = name if bench.device.type == "cpu" else f"{name}_{bench.device.type}"
+            place = name + ON_GPU if bench.device.type == "cuda" else name
             write_json(folder / f"{place}.json", kept)
     finally:
         bench.close()
@@ -62,7 +62,8 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 def _table(bench: Bench, name: str) -> dict[str, Any]:
     """Run a table and return its figures."""
     peers = list(PACKAGES) if name in TRAINERS else []
-    facts = {"machine": describe(bench.device), "peers": peers}
+    dtype = str(bench.fresh_model().backbone.dtype).removeprefix("torch.")
+    facts = {"machine": describe(bench.device), "dtype": dtype, "peers": peers}
     if name in CURVES:
         return facts | {"curve": _curve(CURVES[name](bench))}
     if name == PROFILES:

@@ -12,6 +12,9 @@ from compositional.benchmarks.peer_settings import shown_settings
 from compositional.files import atomic_path, read_json, write_text
 from compositional.report.formats import Entry, Table, markdown
 
+ON_GPU = "_cuda"
+"""How the file of a table that was made on a GPU ends."""
+
 
 def write_page(folder: Path) -> Path:
     """Write the page of a folder's JSON files beside the folder, and a plot for each curve."""
@@ -19,12 +22,13 @@ def write_page(folder: Path) -> Path:
     parts = [
         "# Speed",
         "",
-        "`compositional speed` makes these tables: pairs in one run, in turn, medians of the runs "
-        "stated after a warm-up, the same examples, model and order. Losses or answers were "
-        "compared in the same run. *Ratio*: how many times as fast as the other way.",
+        "`compositional speed --hwu64 FILE --sgd FILE` makes these tables: pairs in one run, in "
+        "turn, medians of the runs stated after a warm-up, the same examples, model and order. "
+        "Losses or answers were compared in the same run. *Ratio*: how many times as fast as the "
+        "other way.",
         "",
     ]
-    if not any("device cuda" in table["machine"] for table in kept.values()):
+    if not any(name.endswith(ON_GPU) for name in kept):
         parts += ["On a GPU: not measured.", ""]
     taken = sum(table["seconds_of_the_table"] for table in kept.values()) / 60
     parts += [f"All {len(kept)} tables together took {taken:.0f} minutes.", ""]
@@ -62,7 +66,7 @@ def _comparison(name: str, table: dict[str, Any]) -> str:
         "work", "against", "runs of each", f"ours, {unit}/s", f"other, {unit}/s", "ratio",
         "to reach", "equality", "of the roofline",
     ]  # fmt: skip
-    settings = shown_settings(name.removesuffix("_cuda"))
+    settings = shown_settings(name.removesuffix(ON_GPU))
     text = markdown([Table(name.replace("_", " "), header, rows)])
     return f"{text}\n{settings}\n" if settings else text
 
@@ -77,7 +81,11 @@ def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
     """Return a table of sizes, and draw it."""
     curve = table["curve"]
     seconds = {int(size): median(t["seconds"]) for size, t in curve["seconds"].items()}
-    rows: list[list[Entry]] = [[f"{size}", f"{value:.4g}"] for size, value in seconds.items()]
+    runs = {int(size): timing["seconds"] for size, timing in curve["seconds"].items()}
+    rows: list[list[Entry]] = [
+        [f"{size}", f"{value:.4g}", f"{min(runs[size]):.4g} to {max(runs[size]):.4g}"]
+        for size, value in seconds.items()
+    ]
     notes = []
     if curve["most"] is not None:
         small, large, most = curve["most"]
@@ -86,10 +94,12 @@ def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
             f"{large} against {small}: {curve['ratio']:.3f} times as long; under {most:g}: {word}."
         )
     _plot(folder / f"{name}.png", curve, seconds)
-    num_runs = min(len(timing["seconds"]) for timing in curve["seconds"].values())
+    num_runs = min(map(len, runs.values()))
     if num_runs == 1:
         notes.append("One run of each, without a warm-up.")
-    header = [curve["size"], f"seconds a {curve['per']}"]
+    else:
+        notes.append(f"Medians of {num_runs} runs.")
+    header = [curve["size"], f"seconds a {curve['per']}", "fastest to slowest"]
     text = markdown([Table(f"{curve['title']} by {curve['size']}", header, rows, notes)])
     return f"{text}\n![{curve['title']} by {curve['size']}]({folder.name}/{name}.png)\n"
 
@@ -114,7 +124,7 @@ def _plot(path: Path, curve: dict[str, Any], seconds: dict[int, float]) -> None:
         axes.plot(list(seconds), list(seconds.values()), marker="o", color="#0072b2")
         if max(seconds) > 50 * min(seconds):
             axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(seconds.values()))
         axes.set_xlabel(curve["size"])
         axes.set_ylabel(f"seconds a {curve['per']}")
         axes.set_title(curve["title"])
@@ -126,7 +136,7 @@ def _plot(path: Path, curve: dict[str, Any], seconds: dict[int, float]) -> None:
 
 def _facts(table: dict[str, Any]) -> str:
     """Return machine, versions and limits in one line."""
-    facts = [table["machine"]]
+    facts = [table["machine"], table.get("dtype", "float32")]
     if table["peers"]:
         facts.append(f"peers, in an environment of their own: {', '.join(table['peers'])}")
     if "limits" in table:

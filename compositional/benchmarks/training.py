@@ -42,7 +42,7 @@ class Race:
         num_samples: Rows that either saw in one run.
         ours: Our seconds.
         peer: The peer's seconds.
-        largest_gap: The largest difference between two losses of one step.
+        largest_gap: The largest difference between two losses of one step, over all runs.
     """
 
     num_samples: int
@@ -113,25 +113,26 @@ def race(
         repeats: Timed runs of each. Before its time each run warms up the model that it loaded by
             a step of one row, whose values it does not keep.
     """
-    losses: dict[str, list[float]] = {}
+    gaps: list[float] = []
     with TemporaryDirectory() as folder:
         request = _request(config, work, batch_size, epochs, Path(folder))
+
+        losses: list[float] = []
 
         def ours() -> float:
             training = OwnTraining(load_model(config), work, batch_size)
             training.warm_up()
-            losses["ours"], seconds = training.go(epochs)
+            losses[:], seconds = training.go(epochs)
             return seconds
 
         def peer() -> float:
             reply = peers.train(request)
-            losses["peer"] = reply["losses"]
+            pairs = zip(losses, reply["losses"], strict=True)
+            gaps.extend(abs(one - other) for one, other in pairs)
             return float(reply["seconds"])
 
         timings = alternate({"ours": ours, "peer": peer}, repeats, warm_up=False)
-    pairs = zip(losses["ours"], losses["peer"], strict=True)
-    gap = max(abs(one - other) for one, other in pairs)
-    return Race(len(work.sequences) * epochs, timings["ours"], timings["peer"], gap)
+    return Race(len(work.sequences) * epochs, timings["ours"], timings["peer"], max(gaps))
 
 
 def _request(
@@ -158,6 +159,7 @@ def _request(
         "alpha": LORA.alpha,
         "initial": str(initial),
         "device": loaded.device.type,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
     }
 

@@ -177,6 +177,8 @@ def speed(argv: Sequence[str]) -> int:
     parser.add_argument("--sgd", type=Path, help="rows of SGD (compositional convert sgd)")
     parser.add_argument("--table", action="append", help=f"one of {', '.join(TABLES)}; or all")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    dtypes = ("float32", "bfloat16", "float16")
+    parser.add_argument("--dtype", choices=dtypes, default="float32", help="of both ways")
     parser.add_argument("--model", default="smollm2", help="as in --model.name")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs after a warm-up")
     parser.add_argument("--output", type=Path, default=Path("docs/results/speed"))
@@ -184,7 +186,7 @@ def speed(argv: Sequence[str]) -> int:
     config = SpeedConfig(
         hwu64=known.hwu64,
         sgd=known.sgd,
-        model=ModelConfig(name=known.model, device=known.device),
+        model=ModelConfig(name=known.model, device=known.device, dtype=known.dtype),
         repeats=known.repeats,
     )
     print(measure_speed(config, known.output, known.table or TABLES))

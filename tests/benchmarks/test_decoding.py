@@ -43,6 +43,15 @@ def test_answers_that_differ_are_counted(model) -> None:
     assert (found.num_different, found.num_unexplained) == (1, 1)
 
 
+def test_answers_that_differ_in_one_run_of_several_are_counted(model) -> None:
+    prompts = prompts_of(LENGTHS)
+    right = [greedy(model, prompt, 8) for prompt in prompts]
+    wrong = [Answer((9, 9), ended=True), *right[1:]]
+    runs = [right, wrong, right]  # the warm-up's is the first
+    found = compare(model, model, prompts, SETTINGS, 2, other=lambda _prompts: runs.pop(0))
+    assert (found.num_different, found.num_unexplained) == (1, 1)
+
+
 def test_a_warm_up_may_answer_fewer_prompts(model) -> None:
     asked: list[int] = []
 

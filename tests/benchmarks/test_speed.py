@@ -9,6 +9,7 @@ from compositional.benchmarks.bench import Bench, Line, SpeedConfig
 from compositional.benchmarks.growth import Curve
 from compositional.benchmarks.profiles import operator_name
 from compositional.benchmarks.speed import measure_speed
+from compositional.benchmarks.speed_page import write_page
 from compositional.benchmarks.timing import Timing
 from compositional.cli.main import main
 from compositional.errors import ConfigError, DataError
@@ -34,7 +35,8 @@ def lines(bench: Bench) -> list[Line]:
 
 
 def curve(_bench: Bench) -> Curve:
-    return Curve("A step", "rows", {1: Timing((1.0,)), 100: Timing((1.5,))}, "step", (1, 100, 1.2))
+    timings = {1: Timing((1.0, 0.9, 1.1)), 100: Timing((1.4, 1.5, 2.0))}
+    return Curve("A step", "rows", timings, "step", (1, 100, 1.2))
 
 
 def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) -> None:
@@ -53,12 +55,25 @@ def test_the_page_is_written_from_what_is_kept(config, tmp_path, monkeypatch) ->
     missed = ["c", "d", *figures, "2.5, missed", "losses within 1 (NOT the same)"]
     assert [*missed, "-"] in rows
     assert "On a GPU: not measured." in page
-    assert ["100", "1.5"] in rows
+    assert ["100", "1.5", "1.4 to 2"] in rows
+    assert "Medians of 3 runs." in page
     assert "100 against 1: 1.500 times as long; under 1.2: missed." in page
     assert "GFLOP/s in one large product" in page
     assert (
         json.loads((tmp_path / "out" / "evaluation.json").read_text())["lines"][0]["ratio"] == 2.0
     )
+
+
+def test_tables_of_a_gpu_are_pages_too(config, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(speed.COMPARISONS, "lora", lines)
+    both = replace(config, sgd=config.hwu64)
+    measure_speed(both, tmp_path / "out", ["lora"])
+    kept = tmp_path / "out" / "lora.json"
+    write_json(tmp_path / "out" / "lora_cuda.json", read_json(kept))
+    page = write_page(tmp_path / "out").read_text()
+    assert "On a GPU" not in page
+    assert page.count("trl's `SFTTrainer`") == 2
+    assert "; float32; " in page
 
 
 def test_evaluation_is_compared_on_real_rows(config, tmp_path, monkeypatch) -> None:
@@ -98,7 +113,7 @@ def test_profiles_name_the_largest_costs(config, tmp_path) -> None:
     )
     page = measure_speed(config, tmp_path / "out", ["profiles"]).read_text()
     kept = json.loads((tmp_path / "out" / "profiles.json").read_text())["profiles"]
-    assert len(kept) == 4
+    assert len(kept) == 6
     for profile in kept:
         shares = list(profile["shares"].values())
         assert shares == sorted(shares, reverse=True)

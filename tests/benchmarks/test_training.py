@@ -51,12 +51,29 @@ def test_settings_are_those_that_the_page_prints(toy_model_folder: Path) -> None
 
     race(config, cast(Peers, Noted()), memory_rows(config), batch_size=4, epochs=3, repeats=1)
     assert asked[0]["settings"] == peer_settings("memory_rows")
+    assert asked[0]["dtype"] == "float32"
     shown = shown_settings("memory_rows")
     for name, value in asked[0]["settings"].items():
         assert f"{name}={value!r}" in shown
     assert "packing=False, completion_only_loss=True" in shown_settings("lora")
     assert "512 tokens a pass" in shown_settings("evaluation")
     assert shown_settings("steps_by_rows") == ""
+
+
+def test_the_largest_gap_is_that_of_all_runs(toy_model_folder: Path) -> None:
+    config = ModelConfig(name=str(toy_model_folder), device="cpu")
+    work = memory_rows(config)
+
+    class Replies(list[list[float]]):
+        def train(self, _request: dict[str, Any]) -> dict[str, Any]:
+            return {"seconds": 1.0, "losses": self.pop(0)}
+
+    def gap(*losses: list[float]) -> float:
+        replies = cast(Peers, Replies(losses))
+        return race(config, replies, work, batch_size=4, epochs=3, repeats=len(losses)).largest_gap
+
+    near, far = [5.0] * 3, [99.0] * 3
+    assert gap(near) < gap(far) == gap(near, far) == gap(far, near)
 
 
 def test_a_process_that_fails_is_one_line(process: Peers) -> None:
