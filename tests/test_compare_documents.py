@@ -151,7 +151,7 @@ def test_a_comparison_is_a_grid_of_methods_and_orders(tmp_path, toy_model_folder
     assert [line for line in capsys.readouterr().err.splitlines() if line in left_out] == left_out
     folder = tmp_path / "r" / "documents_notes"
     runs = sorted(path.parent.name for path in folder.glob("*/result.json"))
-    assert runs == ["knn_lm_order1-2_seed42", "knn_lm_order2-1_seed42"]
+    assert runs == ["knn_lm_order1-2_seed3", "knn_lm_order2-1_seed3"]
     log = (folder / ".logs" / f"{runs[0]}.log").read_text()
     assert f"{runs[0]}: {left_out[1]}" in log
     assert (folder / "report.html").exists()
