@@ -73,6 +73,7 @@ SECTIONS: dict[str, type] = {
 AUTO = "auto"
 """The name of a run that is to be named by its method and its id."""
 
+DEFAULT_SEED = 42
 ID_LENGTH = 12
 COSMETIC = ("experiment", "run", "output")
 
@@ -184,7 +185,7 @@ def resolve(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> RunCo
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--experiment", type=str, default="default")
     parser.add_argument("--run", type=str, default=None)
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     kinds: dict[str, Any] = {"experiment": str, "run": str | None, "seed": int}
     for section, kind in SECTIONS.items():
         parser.add_class_arguments(kind, section)

@@ -127,15 +127,20 @@ class Bench:
         return LanguageModel(load_model(replace(self.config.model, packed_weights=False)))
 
     @cached_property
+    def kind(self) -> tuple[torch.device, torch.dtype]:
+        """The device that the model is loaded to, and the number type of its weights."""
+        loaded = load_model(self.config.model)
+        return loaded.device, loaded.dtype
+
+    @property
     def device(self) -> torch.device:
         """The device that the model is loaded to."""
-        return self.fresh_model().device
+        return self.kind[0]
 
     @cached_property
     def machine(self) -> Machine:
         """Measure what the machine reaches."""
-        kind = (self.device, self.fresh_model().backbone.dtype)
-        return Machine(product_rate(*kind), read_rate(*kind))
+        return Machine(product_rate(*self.kind), read_rate(*self.kind))
 
     @cached_property
     def sizes(self) -> Sizes:

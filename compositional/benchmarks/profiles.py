@@ -25,6 +25,7 @@ from compositional.models.loading import LoadedModel, load_model
 from compositional.run_context import RunContext
 from compositional.settings import EvaluationConfig
 from compositional.streams import Streams
+from compositional.tasks.benchmark import Benchmark
 
 SHOWN = 8
 BATCH_SIZE = 4
@@ -51,12 +52,12 @@ class Profile:
 
 def profiles(bench: Bench) -> list[Profile]:
     """Profile training steps of memory rows and of LoRA, and passes of answers."""
-    return [*_of_training(bench), *_of_answering(bench)]
-
-
-def _of_training(bench: Bench) -> list[Profile]:
-    """Profile one step of each kind of training."""
     hwu64 = bench.round("hwu64", "1-5:1", 48, 16)
+    return [*_of_training(bench, hwu64), *_of_answering(bench, hwu64)]
+
+
+def _of_training(bench: Bench, hwu64: Benchmark) -> list[Profile]:
+    """Profile one step of each kind of training."""
     sgd = bench.round("sgd", "1-5:1", 16, 4)
     found = []
     for what, rows_for, name, benchmark in (
@@ -71,9 +72,8 @@ def _of_training(bench: Bench) -> list[Profile]:
     return found
 
 
-def _of_answering(bench: Bench) -> list[Profile]:
+def _of_answering(bench: Bench, hwu64: Benchmark) -> list[Profile]:
     """Profile answers of a taught model, with ground-truth tools, and behind many tools."""
-    hwu64 = bench.round("hwu64", "1-5:1", 48, 16)
     taught, with_rows, untaught = (bench.fresh_model() for _ in range(3))
     teach(taught, rows_of_text(load_model(bench.config.model), "hwu64", hwu64).sequences)
     queries = [taught.chat.prompt_ids(example.query) for example in hwu64.rounds[0].test]

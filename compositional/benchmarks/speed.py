@@ -17,6 +17,7 @@ from compositional.benchmarks.profiles import profiles
 from compositional.benchmarks.speed_page import ON_GPU, write_page
 from compositional.errors import check_choice
 from compositional.files import check_file, write_json
+from compositional.models.loading import dtype_name
 
 PROFILES = "profiles"
 TABLES = (*COMPARISONS, *CURVES, PROFILES)
@@ -62,8 +63,8 @@ def measure_speed(config: SpeedConfig, folder: Path, tables: Sequence[str] = TAB
 def _table(bench: Bench, name: str) -> dict[str, Any]:
     """Run a table and return its figures."""
     peers = list(PACKAGES) if name in TRAINERS else []
-    dtype = str(bench.fresh_model().backbone.dtype).removeprefix("torch.")
-    facts = {"machine": describe(bench.device), "dtype": dtype, "peers": peers}
+    device, dtype = bench.kind
+    facts = {"machine": describe(device), "dtype": dtype_name(dtype), "peers": peers}
     if name in CURVES:
         return facts | {"curve": _curve(CURVES[name](bench))}
     if name == PROFILES:

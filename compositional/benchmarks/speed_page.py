@@ -80,8 +80,8 @@ def _target(least: float | None, ratio: float) -> str:
 def _curve(folder: Path, name: str, table: dict[str, Any]) -> str:
     """Return a table of sizes, and draw it."""
     curve = table["curve"]
-    seconds = {int(size): median(t["seconds"]) for size, t in curve["seconds"].items()}
     runs = {int(size): timing["seconds"] for size, timing in curve["seconds"].items()}
+    seconds = {size: median(times) for size, times in runs.items()}
     rows: list[list[Entry]] = [
         [f"{size}", f"{value:.4g}", f"{min(runs[size]):.4g} to {max(runs[size]):.4g}"]
         for size, value in seconds.items()

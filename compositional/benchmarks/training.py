@@ -18,7 +18,7 @@ from compositional.benchmarks.timing import Timing, alternate
 from compositional.benchmarks.work import SEED, Work
 from compositional.models.adapters import LoraSettings
 from compositional.models.language_model import LanguageModel
-from compositional.models.loading import LoadedModel, load_model
+from compositional.models.loading import LoadedModel, dtype_name, load_model
 from compositional.models.model_config import ModelConfig
 from compositional.models.model_folder import model_folder
 from compositional.run_context import RunContext
@@ -113,11 +113,10 @@ def race(
         repeats: Timed runs of each. Before its time each run warms up the model that it loaded by
             a step of one row, whose values it does not keep.
     """
+    losses: list[float] = []
     gaps: list[float] = []
     with TemporaryDirectory() as folder:
         request = _request(config, work, batch_size, epochs, Path(folder))
-
-        losses: list[float] = []
 
         def ours() -> float:
             training = OwnTraining(load_model(config), work, batch_size)
@@ -159,7 +158,7 @@ def _request(
         "alpha": LORA.alpha,
         "initial": str(initial),
         "device": loaded.device.type,
-        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "dtype": dtype_name(loaded.dtype),
         "threads": torch.get_num_threads(),
     }
 

@@ -54,7 +54,9 @@ def learn(argv: Sequence[str]) -> int:
         kinds = ".txt, .md, .jsonl, SQuAD's .json, or a folder of them"
         parser.add_argument("path", type=Path, nargs="+", help=kinds)
     parser.add_argument("--text", help="a text to learn, in place of files")
-    parser.add_argument("--name", help="what the text, or the one document, is called")
+    parser.add_argument(
+        "--name", help=f"what the text ({TEXT_NAME!r} without it) or one file is called"
+    )
     parser.add_argument("--method", help=f"how a new memory learns; {DEFAULT_METHOD} by default")
     known, flags = parser.parse_known_args(argv)
     folder = memory_folder(known.memory)

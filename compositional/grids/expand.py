@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from compositional.config import RunConfig, resolve
+from compositional.config import DEFAULT_SEED, RunConfig, resolve
 from compositional.errors import ConfigError
-from compositional.grids.spec import DEFAULT_SEED, GridSpec
+from compositional.grids.spec import GridSpec
 from compositional.grids.variants import variants_of
 from compositional.selection import merge, select_runs
 from compositional.tasks.data_config import PER_ROUND

@@ -14,7 +14,6 @@ from compositional.files import sha256_text, write_text
 COPIES = ".grids"
 HASH_LENGTH = 12
 AXES = ("seeds", "orders", "sources", "overrides", "threads")
-DEFAULT_SEED = 42
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class GridSpec:
     Attributes:
         experiment: The rest of the file, an experiment as `compositional run` takes it; its
             `runs` are the grid's methods.
-        seeds: Seeds of training and data; none for `DEFAULT_SEED` alone.
+        seeds: Seeds of training and data; none for that of a run by itself.
         orders: Orders of the rounds, each a permutation of 1..T; none for the file's own.
         sources: Settings of `data` by the source's name; none for the file's own.
         overrides: Settings by their dotted names, by the variant's name, and `methods`, those that

@@ -11,6 +11,7 @@ from compositional.environment import describe_environment
 from compositional.errors import ConfigError, check_choice
 from compositional.files import check_writable, write_json, write_text
 from compositional.logs import LOGGER, show_log
+from compositional.models.loading import dtype_name
 from compositional.report.formats import Entry, Table, markdown
 from compositional.validation.milestones import MILESTONES, Milestone
 from compositional.validation.trial import Bench, Trial
@@ -124,7 +125,7 @@ def _begun(bench: Bench, names: list[str]) -> dict[str, Any]:
         "strategies": names,
         "model": bench.config.model.name,
         "model_sha256": model.sha256,
-        "dtype": str(model.backbone.dtype).removeprefix("torch."),
+        "dtype": dtype_name(model.backbone.dtype),
         "seed": bench.config.seed,
         "documents": len(bench.facts.documents),
         "questions": len(bench.facts.questions),
