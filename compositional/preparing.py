@@ -8,6 +8,7 @@ from compositional.models.language_model import LanguageModel
 from compositional.models.loading import LoadedModel, load_model
 from compositional.models.model_config import ModelConfig
 from compositional.tasks.benchmark import DOCUMENTS, Benchmark, prepare
+from compositional.training.losses import check_kernel
 
 
 def prepare_benchmark(config: RunConfig) -> Benchmark:
@@ -33,9 +34,12 @@ def load_for(
 
     Raises:
         ModelError: If it cannot be had.
+        ConfigError: If the loss that is asked for cannot be computed on its device.
     """
+    loaded = load(config.model)
+    check_kernel(config.training.cross_entropy, loaded.device)
     return LanguageModel(
-        load(config.model),
+        loaded,
         config.model.system_message,
         config.model.max_length,
         answer_tokens=config.evaluation.max_new_tokens,

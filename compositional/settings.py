@@ -6,6 +6,8 @@ from compositional.errors import ConfigError, check_at_least, check_choice
 
 SPLITS = ("test", "validation")
 SCHEDULERS = ("linear", "constant")
+LIGER = "liger"
+CROSS_ENTROPIES = ("torch", LIGER)
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class TrainingConfig:
         checkpoint_seconds: How often the state inside a round is saved.
         prompt_cache_mib: MiB that keys and values of prompts may take which no training reaches;
             what does not fit is computed anew in each step.
+        cross_entropy: What computes the loss of target tokens: `torch`, or `liger`, a kernel for
+            GPUs that takes less memory (pip install -r requirements-gpu.txt).
     """
 
     batch_size: int = 4
@@ -31,6 +35,7 @@ class TrainingConfig:
     curriculum_learning: bool = False
     checkpoint_seconds: float = 60.0
     prompt_cache_mib: int = 1024
+    cross_entropy: str = "torch"
 
     def __post_init__(self) -> None:
         """Refuse values that no training can have."""
@@ -40,6 +45,7 @@ class TrainingConfig:
         for name in ("max_grad_norm", "checkpoint_seconds", "prompt_cache_mib"):
             check_at_least(name, getattr(self, name), 0)
         check_choice("scheduler", self.scheduler, SCHEDULERS)
+        check_choice("training.cross_entropy", self.cross_entropy, CROSS_ENTROPIES)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash scripts/setup.sh
+# Kernels for GPUs are checked in Triton's interpreter.
+.venv/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-gpu.txt
 
 status=0
 check() {

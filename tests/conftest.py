@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch reads it, here and in subprocesses
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the Hub
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # some tests fork
+os.environ["TRITON_INTERPRET"] = "1"  # before torch imports Triton: kernels run on a CPU
 
 import pytest
 import transformers

@@ -169,6 +169,7 @@ OTHER: dict[str, Any] = {
     "data.train_max_function_calls_per_round": [2],
     "data.test_max_function_calls_per_round": [2],
     "training.scheduler": "constant",
+    "training.cross_entropy": "liger",
     "evaluation.split": "validation",
     "method.retriever": "dense",
     "method.dense_model": "c/d",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from torch import Tensor
-from torch.nn import functional
 
 from compositional.models.language_model import LanguageModel
 from compositional.run_context import RunContext
@@ -13,6 +12,7 @@ from compositional.stopping import heed_stop
 from compositional.training.batching import TokenSequence
 from compositional.training.fit import ParameterGroup, fit
 from compositional.training.frozen_prompts import FrozenPrompts, can_freeze_prompts
+from compositional.training.losses import summed_cross_entropy
 from compositional.training.replay import draw_replayed, num_replayed
 from compositional.training.schedule import plan_steps
 from compositional.training.targets import logits_by_pack
@@ -111,8 +111,9 @@ class Lesson:
             packs = logits_by_pack(self.model, own)
         else:
             packs = self.prompts.logits_by_pack(own)
+        kernel = self.run.training.cross_entropy
         for logits, targets in packs if own else ():
-            yield functional.cross_entropy(logits.float(), targets, reduction="sum") / num_targets
+            yield summed_cross_entropy(logits, targets, kernel) / num_targets
         if self.extra_loss is not None and together.is_first:
             yield self.extra_loss(step)
 

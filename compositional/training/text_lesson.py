@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import DynamicCache
 
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.models.language_model import LanguageModel
 from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
+from compositional.training.losses import summed_cross_entropy
 
 SGD, ADAMW = "sgd", "adamw"
 
@@ -90,9 +90,10 @@ def learn_text(
         parameter.requires_grad_(True)
     optimiser = training.build(parameters)
     losses: list[float] = []
+    kernel = run.training.cross_entropy
     with run.progress.bar(key, passes * steps_a_pass) as bar:
         for _ in range(passes):
-            for loss in losses_by_slice(model, ids, training.slice_tokens):
+            for loss in losses_by_slice(model, ids, training.slice_tokens, kernel):
                 optimiser.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 losses.append(float(loss.detach()))
@@ -120,7 +121,7 @@ def learn_text(
 
 
 def losses_by_slice(
-    model: LanguageModel, ids: Sequence[int], slice_tokens: int
+    model: LanguageModel, ids: Sequence[int], slice_tokens: int, kernel: str = "torch"
 ) -> Iterator[Tensor]:
     """Yield the mean next-token loss of each slice, in order, with its gradient.
 
@@ -131,6 +132,7 @@ def losses_by_slice(
         model: The model as it is when each slice is asked for.
         ids: The text's tokens, two or more.
         slice_tokens: Predicted tokens a slice; the last one may have fewer.
+        kernel: What computes the loss; see `summed_cross_entropy`.
     """
     cache = DynamicCache(config=model.backbone.config)
     whole = torch.tensor([list(ids)], device=model.device)
@@ -139,7 +141,8 @@ def losses_by_slice(
         logits = model.backbone(
             input_ids=whole[:, start:end], past_key_values=cache, use_cache=True
         ).logits[0]
-        yield functional.cross_entropy(logits.float(), whole[0, start + 1 : end + 1])
+        targets = whole[0, start + 1 : end + 1]
+        yield summed_cross_entropy(logits, targets, kernel) / len(targets)
         for layer in cache.layers:
             states: Any = layer  # transformers' types know keys and values of some kinds only
             states.keys, states.values = states.keys.detach(), states.values.detach()
