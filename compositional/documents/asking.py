@@ -1,10 +1,19 @@
-"""Which questions are asked of a document: a few of them, of as many kinds as there are."""
+"""The order in which documents are taken, and which questions are asked of each."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from compositional.documents.types import KINDS, Question
+from compositional.documents.types import KINDS, Question, QuestionedDocument
+from compositional.streams import Streams
+
+
+def in_drawn_order(
+    documents: Sequence[QuestionedDocument], streams: Streams
+) -> list[QuestionedDocument]:
+    """Return documents in the order in which rounds, trials and trainings take them."""
+    order = streams.generator("documents").permutation(len(documents))
+    return [documents[place] for place in order]
 
 
 def asked_questions(

@@ -8,9 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
-import numpy as np
-
-from compositional.documents.asking import asked_questions
+from compositional.documents.asking import asked_questions, in_drawn_order
 from compositional.documents.choices import Choices, choices_of
 from compositional.documents.config import ENDS, SYNTHETIC, DocumentsConfig
 from compositional.documents.left_out import not_read, without_questions
@@ -94,10 +92,9 @@ def _drawn(
             f"{config.untaught} not to teach make {config.num_needed}: ask for fewer"
         )
     # Synthetic documents are drawn already, and the first of them do not depend on their number.
-    order = np.arange(len(questioned))
     if config.source != SYNTHETIC:
-        order = streams.generator("documents").permutation(len(questioned))
-    return [questioned[place] for place in order[config.skip : config.num_needed]]
+        questioned = in_drawn_order(questioned, streams)
+    return questioned[config.skip : config.num_needed]
 
 
 def _left_out(config: DocumentsConfig, documents: Sequence[QuestionedDocument]) -> tuple[str, ...]:

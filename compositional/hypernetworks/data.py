@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compositional.documents.asking import asked_questions
+from compositional.documents.asking import asked_questions, in_drawn_order
 from compositional.documents.config import SYNTHETIC
 from compositional.documents.left_out import not_read, without_questions
 from compositional.documents.names import TEST, TRAIN
@@ -54,6 +54,8 @@ class HypernetworkData:
         questions: Questions of a context, at the most; inputs of a task.
         haystack_tokens: The longest haystacks that needles are looked for in hold so many tokens of
             other facts, or a sentence less; a quarter and half of it are tried as well. 0 for none.
+        skip: Documents of a file or folder that are left out first: with 24 those that
+            `compare-documents` teaches and asks about with this seed.
         haystack_needles: Needles of each length and depth.
         seed: Of all that is drawn; synthetic documents that are kept apart are those of the next
             one, so that they are none of a comparison with this seed.
@@ -71,6 +73,7 @@ class HypernetworkData:
     questions: int = 4
     haystack_tokens: int = 0
     haystack_needles: int = 10
+    skip: int = 0
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -80,12 +83,17 @@ class HypernetworkData:
             check_at_least(name, getattr(self, name), 2)
         for name in ("questions", "haystack_needles"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("filler_tokens", "haystack_tokens"):
+        for name in ("filler_tokens", "haystack_tokens", "skip"):
             check_at_least(name, getattr(self, name), 0)
         if self.haystack_tokens and self.source != NEEDLES:
             raise ConfigError(
                 f"haystack_tokens is {self.haystack_tokens}, but source {self.source!r} has no "
                 f"needles: leave it out, or take source {NEEDLES}"
+            )
+        if self.skip and self.source in (NEEDLES, SYNTHETIC, TASKS):
+            raise ConfigError(
+                f"skip is {self.skip}, but what source {self.source!r} draws is in no comparison: "
+                "leave it out, or name a file"
             )
 
     @property
@@ -125,14 +133,14 @@ def documents_of(data: HypernetworkData, model: LanguageModel) -> dict[str, Docu
             HELD_OUT: synthetic_documents(held_out, data.num_facts, seed + 1, TEST),
         }
     found = _questioned(Path(data.source).expanduser())
-    if len(found) < count + held_out:
+    needed = data.skip + count + held_out
+    if len(found) < needed:
         raise DataError(
-            f"{data.source} has {len(found)} documents with questions; contexts {count} and "
-            f"held_out {held_out} make {count + held_out}: ask for fewer"
+            f"{data.source} has {len(found)} documents with questions; skip {data.skip}, contexts "
+            f"{count} and held_out {held_out} make {needed}: ask for fewer"
         )
-    order = Streams(seed).generator("hypernetwork documents").permutation(len(found))
-    drawn = [found[place] for place in order]
-    return {TRAINING: drawn[held_out : held_out + count], HELD_OUT: drawn[:held_out]}
+    drawn = in_drawn_order(found, Streams(seed))[data.skip : needed]
+    return {TRAINING: drawn[held_out:], HELD_OUT: drawn[:held_out]}
 
 
 def _questioned(path: Path) -> Documents:
