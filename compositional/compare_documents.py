@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from compositional.chat_backends.settings import OLLAMA, OPENAI
-from compositional.config import OutputConfig
+from compositional.config import OutputConfig, resolve
 from compositional.documents.config import EVERYWHERE, NAMED
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.files import write_text
@@ -182,8 +182,10 @@ def orders_of(comparison: Comparison) -> list[list[int]]:
     return orders
 
 
-def _check_apart(comparison: Comparison) -> None:
+def _check_apart(comparison: Comparison, flags: Sequence[str]) -> None:
     """Refuse a hypernetwork that was trained on the documents that are compared on.
+
+    One of the same file is taken where its training left out all that the comparison draws.
 
     Raises:
         ConfigError: If it was.
@@ -191,13 +193,20 @@ def _check_apart(comparison: Comparison) -> None:
     """
     if not comparison.hypernetwork or comparison.source in NAMED:
         return
-    how = load_state(Path(comparison.hypernetwork)).metadata.get("how", {})
-    trained_on = how.get("data", {}).get("source", "")
+    how = load_state(Path(comparison.hypernetwork)).metadata.get("how", {}).get("data", {})
+    trained_on = how.get("source", "")
     paths = [Path(name).expanduser() for name in (trained_on, comparison.source)]
-    if all(path.exists() for path in paths) and paths[0].samefile(paths[1]):
+    if not all(path.exists() for path in paths) or not paths[0].samefile(paths[1]):
+        return
+    documents = {"source": comparison.source, "num_rounds": comparison.rounds}
+    settings = {"method": "zero_shot", "seed": comparison.seed, "documents": documents}
+    config = resolve(settings, flags)
+    needed, data_seed = config.documents.num_needed, config.documents.data_seed
+    seed = config.seed if data_seed is None else data_seed
+    if how.get("skip", 0) < needed or how.get("seed") != seed:
         raise ConfigError(
             f"{comparison.hypernetwork} was trained on {trained_on}, which is compared on: train "
-            "one on other documents"
+            f"one with --skip {needed} --seed {seed}, or on other documents"
         )
 
 
@@ -216,7 +225,7 @@ def compare_documents(
         CompositionalError: As `run_grid`.
     """
     grid = yaml.safe_dump(grid_of(comparison), sort_keys=False)
-    _check_apart(comparison)
+    _check_apart(comparison, flags)
     if comparison.lacks_hypernetwork:
         print(f"{DOC2LORA} left out: no --hypernetwork", file=sys.stderr, flush=True)
     flags = ("--output.results_dir", str(comparison.results_dir), *flags)

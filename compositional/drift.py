@@ -3,7 +3,7 @@
 Over the base model's own greedy answers to plain prompts that have nothing to do with tools, the
 mean of KL(base || now) over the answers' positions, in nats. The distribution now is over the
 vocabulary and all memory rows. The prompts go in without any method's own instruction, so a
-method that trains nothing has a drift of 0 by construction.
+method that changes prompts alone has a drift of 0 by construction.
 """
 
 import json

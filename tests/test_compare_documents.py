@@ -70,12 +70,20 @@ def test_a_hypernetwork_of_the_documents_compared_on_is_refused(tmp_path: Path, 
     for path in (source, other):
         path.write_text("{}")
     words = ["--source", str(source), "--results_dir", str(tmp_path / "r"), "--dry_run"]
-    for trained_on, is_refused in ((source, True), (other, False), ("needles", False)):
-        how = {"data": {"source": str(trained_on)}}
+    trained = [
+        ({"source": str(source)}, True),
+        ({"source": str(source), "skip": 24, "seed": 42}, False),
+        ({"source": str(source), "skip": 23, "seed": 42}, True),
+        ({"source": str(source), "skip": 24, "seed": 41}, True),
+        ({"source": str(other)}, False),
+        ({"source": "needles"}, False),
+    ]
+    for data, is_refused in trained:
+        how = {"data": data}
         path = tmp_path / "h.safetensors"
         save_state(path, State({"bias": torch.zeros(1)}, {"how": how}))
         assert main(["compare-documents", *words, "--hypernetwork", str(path)]) == 2
-        line = f"{path} was trained on {source}, which is compared on: train one on other documents"
+        line = f"{path} was trained on {source}, which is compared on: train one with --skip 24"
         assert (line in capsys.readouterr().err) == is_refused
 
 

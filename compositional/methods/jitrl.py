@@ -189,8 +189,13 @@ class Jitrl:
         ]
 
     def _recall(self, query: str) -> dict[str, list[float]]:
-        """Return what answers returned in states like a question; nothing where there is none."""
+        """Return what answers returned in states like a question; nothing where there is none.
+
+        An infinite lambda lets nothing count, so the answer is the model's.
+        """
         config = self.config
+        if math.isinf(config.kl_weight):
+            return {}
         places = self.experiences.near(query, config.most_states, config.least_similarity)
         return self.experiences.returns(places)
 

@@ -39,6 +39,7 @@ from compositional.models.product_keys import ProductKeySettings, ProductKeySlot
 from compositional.models.sparse_slots import SparseSlots
 from compositional.run_context import RunContext
 from compositional.states import State
+from compositional.stopping import heed_stop
 from compositional.tasks.benchmark import Benchmark
 from compositional.tasks.types import Document, Example, Prediction, Round
 from compositional.training.text_lesson import SGD, TextTraining, learn_text
@@ -162,15 +163,18 @@ class SparseMemory:
         """Count in how many background batches each slot is used, once.
 
         A memory's queries and keys are drawn first, over the same batches.
+
+        Raises:
+            PreemptedError: If the run was asked to stop; nothing is counted then.
         """
         if self._frequencies is not None:
             return
         batches = background_batches(self.model, self.config.background_batches)
-        run.budget.input_tokens += sum(map(len, batches))
         with self.slots.paused(), run.progress.bar("background", len(batches)) as bar:
             read = []
             frequencies = [torch.zeros(layer.size) for layer in self.slots.layers]
             for ids in batches:
+                heed_stop(run)
                 inputs = self._inputs(ids)
                 bar.update(1)
                 if self.memories:
@@ -181,6 +185,7 @@ class SparseMemory:
                 fit_memories(self.memories, read, run.streams.generator("product keys"))
             for inputs in read:
                 self._count(inputs, frequencies)
+        run.budget.input_tokens += sum(map(len, batches))
         self._frequencies = frequencies
 
     def _count(self, inputs: Sequence[Tensor], frequencies: Sequence[Tensor]) -> None:

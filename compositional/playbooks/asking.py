@@ -10,6 +10,7 @@ from compositional.chat_backends.base import ChatBackend, Message, Reply, TooLon
 from compositional.logs import LOGGER
 from compositional.playbooks.tally import Tally
 from compositional.run_context import RunContext
+from compositional.stopping import heed_stop
 from compositional.tasks.parsing import parse_arguments
 from compositional.tasks.types import JsonObject
 
@@ -62,6 +63,7 @@ class Asker:
 
         Raises:
             BackendError: If the back end cannot be reached or does not answer as one.
+            PreemptedError: If the run was asked to stop.
         """
         messages = [Message("user", prompt)]
         wrong = ""
@@ -85,6 +87,7 @@ class Asker:
 
     def _reply(self, messages: list[Message], schema: JsonObject, temperature: float) -> str:
         """Return the back end's reply; of several processes, the first one's counts."""
+        heed_stop(self.run)
         own = self.backend.chat(
             messages,
             schema,

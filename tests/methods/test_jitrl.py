@@ -55,6 +55,17 @@ def test_an_infinite_lambda_leaves_the_model_as_it_is(model) -> None:
     assert found.likelihoods == pytest.approx(plain.likelihoods, abs=1e-4)
 
 
+def test_with_an_infinite_lambda_a_likelier_remembered_answer_counts_for_nothing(model) -> None:
+    """With a finite one the likeliest candidate is given, however little its return weighs."""
+    (plain,) = answer_alone(model, [QUESTION], toy_context())
+    for kl_weight, is_given in ((1e9, True), (math.inf, False)):
+        built = method(model, kl_weight=kl_weight)
+        for end in range(1, len(plain.raw)):
+            built.feedback(QUESTION.query, plain.raw[:end], 1.0)
+        (found,) = built.answer([QUESTION], toy_context())
+        assert (found.raw != plain.raw) == is_given
+
+
 def test_advantages_are_added_to_the_mean_log_likelihoods(model) -> None:
     built = method(model, kl_weight=0.5)
     (plain,) = built.answer([QUESTION], toy_context())

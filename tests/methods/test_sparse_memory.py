@@ -1,4 +1,5 @@
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from compositional.models.language_model import LanguageModel
 from compositional.models.loading import LoadedModel
 from compositional.models.product_keys import ProductKeySettings
 from compositional.models.second_mlp import SecondMlps
+from compositional.preemption import PreemptedError
 from compositional.tasks.types import Document
 from tests.documents_toy import toy_documents
 from tests.methods_toy import fresh_model
@@ -90,6 +92,18 @@ def test_the_slots_are_those_of_the_highest_tf_idf(toy, slots) -> None:
     assert sum(len(part) for part in chosen) == 10
     taken = {(block, int(slot)) for block, part in enumerate(chosen) for slot in part}
     assert all(score >= least - 1e-6 for score, *place in scores if tuple(place) in taken)
+
+
+@every_kind
+def test_a_stop_while_the_background_is_read_leaves_nothing_half_counted(toy, slots) -> None:
+    built, run = method(toy, slots=slots), toy_context()
+    run.stop.number = signal.SIGTERM
+    with pytest.raises(PreemptedError):
+        built.prepare(run)
+    assert run.budget.input_tokens == 0
+    chosen = built.select(DOCUMENT, toy_context())
+    whole = method(toy, slots=slots).select(DOCUMENT, toy_context())
+    assert all(map(torch.equal, chosen, whole))
 
 
 @every_kind

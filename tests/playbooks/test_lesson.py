@@ -1,10 +1,14 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from compositional.chat_backends.base import Message, Reply
 from compositional.playbooks.lesson import PlaybookLesson, saved_lesson
 from compositional.playbooks.playbook import Playbook
+from compositional.playbooks.tally import Tally
 from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
 from compositional.states import Slot
@@ -79,25 +83,44 @@ def test_a_playbook_that_did_not_change_is_not_scored_again() -> None:
     assert len(lesson.candidates) == 1
 
 
-def test_a_lesson_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
+class StopsAt(Scripted):
+    """A back end during whose n-th reply the run is asked to stop."""
+
+    def __init__(self, number: int, run: RunContext, *replies: object) -> None:
+        super().__init__(*replies)
+        self.number, self.run = number, run
+
+    def chat(self, messages: Sequence[Message], schema: object, **settings: Any) -> Reply:
+        if len(self.asked) + 1 == self.number:
+            self.run.stop.number = 10
+        return super().chat(messages, schema, **settings)
+
+
+@pytest.mark.parametrize("number", range(1, 15))
+def test_a_lesson_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path, number: int) -> None:
+    """No reply is asked for once it is to stop; the question under way is taken anew."""
     replies = [WRONG, *teach("One."), *teach("Two."), *teach("Three."), RIGHT]
     whole_run = run_with()
     whole = learn(PlaybookLesson("k", QUESTIONS, HELD_OUT, Playbook()), replies, 1, whole_run)
 
     run = run_with(tmp_path / "slot")
-    run.stop.number = 10
+    backend = StopsAt(number, run, *replies)
     with pytest.raises(PreemptedError):
-        learn(PlaybookLesson("k", QUESTIONS, HELD_OUT, Playbook()), replies[:5], 1, run)
+        PlaybookLesson("k", QUESTIONS, HELD_OUT, Playbook()).run(1, evolver(backend, run=run), run)
+    assert len(backend.asked) == number
+
     again = run_with(tmp_path / "slot")
     assert saved_lesson("another", again) is None
     found = saved_lesson("k", again)
-    assert found is not None
-    lesson, tally = found
-    assert (lesson.done, texts(lesson.playbook), tally.added) == (1, ["One."], 1)
-    backend = Scripted(*replies[5:])
-    rest = evolver(backend, run=again)
+    num_done = 3 if number == 14 else min((number - 1) // 4, 2)  # saved after the validation
+    assert (found is None) == (num_done == 0)
+    lesson, tally = found or (PlaybookLesson("k", QUESTIONS, HELD_OUT, Playbook()), Tally())
+    assert (lesson.done, tally.added) == (num_done, num_done)
+    left = Scripted(*([] if number == 14 else replies[1 + 4 * num_done if found else 0 :]))
+    rest = evolver(left, run=again)
     vars(rest.tally).update(vars(tally))
     assert lesson.run(1, rest, again) == whole
+    assert not left.replies
     assert again.budget.counters() == whole_run.budget.counters()
 
 
