@@ -182,7 +182,9 @@ def orders_of(comparison: Comparison) -> list[list[int]]:
     return orders
 
 
-def _check_apart(comparison: Comparison, flags: Sequence[str]) -> None:
+def _check_apart(
+    comparison: Comparison, documents: Mapping[str, Any], flags: Sequence[str]
+) -> None:
     """Refuse a hypernetwork that was trained on the documents that are compared on.
 
     One of the same file is taken where its training left out all that the comparison draws.
@@ -198,7 +200,6 @@ def _check_apart(comparison: Comparison, flags: Sequence[str]) -> None:
     paths = [Path(name).expanduser() for name in (trained_on, comparison.source)]
     if not all(path.exists() for path in paths) or not paths[0].samefile(paths[1]):
         return
-    documents = {"source": comparison.source, "num_rounds": comparison.rounds}
     settings = {"method": "zero_shot", "seed": comparison.seed, "documents": documents}
     config = resolve(settings, flags)
     needed, data_seed = config.documents.num_needed, config.documents.data_seed
@@ -224,14 +225,14 @@ def compare_documents(
     Raises:
         CompositionalError: As `run_grid`.
     """
-    grid = yaml.safe_dump(grid_of(comparison), sort_keys=False)
-    _check_apart(comparison, flags)
+    grid = grid_of(comparison)
+    _check_apart(comparison, grid["documents"], flags)
     if comparison.lacks_hypernetwork:
         print(f"{DOC2LORA} left out: no --hypernetwork", file=sys.stderr, flush=True)
     flags = ("--output.results_dir", str(comparison.results_dir), *flags)
     with TemporaryDirectory() as nowhere:
         folder = Path(nowhere) if dry_run else comparison.results_dir / comparison.name
         path = folder / "comparison.yaml"
-        write_text(path, grid)
+        write_text(path, yaml.safe_dump(grid, sort_keys=False))
         command = GridCommand(path, workers=workers, flags=flags)
         return run_grid(command, dry_run=dry_run)

@@ -83,7 +83,10 @@ def test_a_hypernetwork_of_the_documents_compared_on_is_refused(tmp_path: Path, 
         path = tmp_path / "h.safetensors"
         save_state(path, State({"bias": torch.zeros(1)}, {"how": how}))
         assert main(["compare-documents", *words, "--hypernetwork", str(path)]) == 2
-        line = f"{path} was trained on {source}, which is compared on: train one with --skip 24"
+        line = (
+            f"{path} was trained on {source}, which is compared on: train one with --skip 24 "
+            "--seed 42, or on other documents"
+        )
         assert (line in capsys.readouterr().err) == is_refused
 
 

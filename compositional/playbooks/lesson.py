@@ -8,9 +8,9 @@ from compositional.playbooks.evolving import Evolver
 from compositional.playbooks.playbook import Playbook
 from compositional.playbooks.roles import Question
 from compositional.playbooks.tally import Tally
-from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
 from compositional.states import State
+from compositional.stopping import heed_stop
 
 
 @dataclass
@@ -57,9 +57,7 @@ class PlaybookLesson:
                     self._validate(evolver)
                 self._save(evolver.tally, run)
                 bar.update(1)
-                signal = run.agreed_signal()
-                if signal is not None:
-                    raise PreemptedError(signal)
+                heed_stop(run)
         if not self.candidates:
             return self.playbook
         best = max(range(len(self.candidates)), key=lambda n: (self.candidates[n][0], n))

@@ -18,8 +18,8 @@ from transformers import DynamicCache
 
 from compositional.errors import ConfigError, check_at_least, check_choice
 from compositional.models.language_model import LanguageModel
-from compositional.preemption import PreemptedError
 from compositional.run_context import RunContext
+from compositional.stopping import heed_stop
 from compositional.training.losses import summed_cross_entropy
 
 SGD, ADAMW = "sgd", "adamw"
@@ -106,9 +106,7 @@ def learn_text(
                     nn.utils.clip_grad_norm_(parameters, training.max_grad_norm)
                 optimiser.step()
                 bar.update(1)
-                signal = run.agreed_signal()
-                if signal is not None:
-                    raise PreemptedError(signal)
+                heed_stop(run)
     for parameter in parameters:
         parameter.requires_grad_(False)
         parameter.grad = None
